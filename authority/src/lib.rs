@@ -1,0 +1,1 @@
+//! What makes it authorised: claims, grades, verdicts.

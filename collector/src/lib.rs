@@ -1,0 +1,1 @@
+//! Receive, assess, seal, publish, forward.

@@ -1,0 +1,1 @@
+//! What makes it evidence: leaf, tree, batch, seal, checkpoint, proof, keys, verification.

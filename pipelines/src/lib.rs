@@ -1,0 +1,1 @@
+//! Consume, check, store; read back.

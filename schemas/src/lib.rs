@@ -1,0 +1,1 @@
+//! What an event and an attribute say: protobuf, attribute names, the OTLP scanner.

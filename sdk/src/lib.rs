@@ -1,0 +1,1 @@
+//! How a program says who acted: provenance for tracing and OpenTelemetry.

@@ -1,0 +1,1 @@
+//! What needs two crates or a real component.
