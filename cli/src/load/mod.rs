@@ -1,0 +1,230 @@
+//! `spanseal load`: sends realistic agent spans and reports what was acknowledged, how fast, and at what cost to the server.
+
+mod client;
+mod meter;
+mod template;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use tokio::task::JoinSet;
+
+use client::{Answer, Connection, Protocol};
+use meter::{Process, Tally};
+use template::Template;
+
+/// Send realistic GenAI agent spans over OTLP and report acknowledged spans a second, latencies and errors.
+///
+/// Closed loop by default: every connection keeps its requests in flight. With --rate the loop is open: requests are due
+/// at fixed times, and a late answer counts from the time at which its request was due.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  spanseal load                                        one million spans to 127.0.0.1:4317
+  spanseal load --rate 50000 --seconds 30 --pid 1234   open loop, and what it costs process 1234
+  spanseal load --protocol http --batch 64 --connections 32")]
+pub(crate) struct Load {
+    /// Where the spans go: host and port.
+    #[arg(long, default_value = "127.0.0.1:4317", value_name = "HOST:PORT")]
+    to: String,
+    #[arg(long, value_enum, default_value = "grpc")]
+    protocol: Protocol,
+    /// Connections to open.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Requests in flight on each connection (HTTP/1.1 has one).
+    #[arg(long, default_value_t = 4)]
+    in_flight: usize,
+    /// Spans in one request.
+    #[arg(long, default_value_t = 512)]
+    batch: usize,
+    /// Spans to send; with --seconds, at most.
+    #[arg(long, default_value_t = 1_000_000)]
+    spans: u64,
+    /// Stop after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Spans a second (open loop).
+    #[arg(long)]
+    rate: Option<u64>,
+    /// Keep on over broken connections and retryable answers, for as long as this many seconds.
+    #[arg(long, default_value_t = 30)]
+    patience_seconds: u64,
+    /// Number of this run: makes its trace and span ids.
+    #[arg(long)]
+    run: Option<u64>,
+    /// Report CPU time and peak memory of this process (the server, on this machine).
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Write the id of every acknowledged span to this file, in hex, a line each.
+    #[arg(long, value_name = "FILE")]
+    acknowledged: Option<PathBuf>,
+    #[command(flatten)]
+    output: crate::output::Output,
+}
+
+/// What the workers share.
+struct Shared {
+    load: Load,
+    run: u64,
+    templates: Vec<Template>,
+    next_request: AtomicU64,
+    requests: u64,
+    started: Instant,
+    acknowledged: Option<std::sync::Mutex<std::io::BufWriter<std::fs::File>>>,
+}
+
+/// Runs the load and prints its figures.
+///
+/// # Errors
+/// When the server cannot be reached at the start, or a file cannot be written.
+pub(crate) async fn run(load: Load) -> anyhow::Result<std::process::ExitCode> {
+    ensure!(
+        load.batch > 0 && load.connections > 0 && load.in_flight > 0,
+        "--batch, --connections and --in-flight start at 1"
+    );
+    let shared = Arc::new(Shared::new(load)?);
+    let process = shared.load.pid.map(Process::watch).transpose()?;
+    let mut workers = JoinSet::new();
+    for _ in 0..shared.load.connections {
+        let connection = Connection::open(shared.load.protocol, &shared.load.to).await?;
+        let in_flight = if shared.load.protocol == Protocol::Http { 1 } else { shared.load.in_flight };
+        for _ in 0..in_flight {
+            workers.spawn(work(Arc::clone(&shared), connection.clone()));
+        }
+    }
+    let mut tally = Tally::default();
+    while let Some(worker) = workers.join_next().await {
+        tally.add(worker?);
+    }
+    let elapsed = shared.started.elapsed();
+    if let Some(file) = &shared.acknowledged {
+        file.lock().ok().context("a worker stopped while it wrote the acknowledged ids")?.flush()?;
+    }
+    let figures = tally.figures(elapsed, shared.templates[0].len(), process.map(Process::finish).transpose()?);
+    shared.load.output.print(&figures, |figures, out| figures.write(out))?;
+    let complete = figures.errors == 0 && figures.rejected_spans == 0;
+    Ok(if complete { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::from(1) })
+}
+
+impl Shared {
+    fn new(load: Load) -> anyhow::Result<Self> {
+        let templates =
+            (0..TEMPLATES).map(|seed| Template::new(load.batch, seed * 77 + 1)).collect::<Result<_, _>>()?;
+        let acknowledged = match &load.acknowledged {
+            Some(path) => {
+                let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
+                Some(std::sync::Mutex::new(std::io::BufWriter::new(file)))
+            }
+            None => None,
+        };
+        let requests = load.spans.div_ceil(load.batch as u64);
+        let run = load.run.unwrap_or(now_unix_nano() >> 10);
+        Ok(Self {
+            load,
+            run,
+            templates,
+            next_request: AtomicU64::new(0),
+            requests,
+            started: Instant::now(),
+            acknowledged,
+        })
+    }
+
+    /// Returns the next request's number and when it is due, or nothing when the run is over.
+    fn next(&self) -> Option<(u64, Instant)> {
+        let number = self.next_request.fetch_add(1, Ordering::Relaxed);
+        let due = match self.load.rate {
+            Some(rate) => {
+                self.started + Duration::from_secs_f64((number * self.load.batch as u64) as f64 / rate.max(1) as f64)
+            }
+            None => Instant::now(),
+        };
+        let over = self.load.seconds.is_some_and(|seconds| due >= self.started + Duration::from_secs(seconds));
+        (number < self.requests && !over).then_some((number, due))
+    }
+
+    fn record_acknowledged(&self, number: u64, template: &Template) -> std::io::Result<()> {
+        let Some(file) = &self.acknowledged else { return Ok(()) };
+        let Ok(mut file) = file.lock() else { return Ok(()) };
+        for span in 0..template.spans() as u64 {
+            let id = template::span_id(self.run, number * self.load.batch as u64 + span);
+            writeln!(file, "{:016x}", u64::from_be_bytes(id))?;
+        }
+        Ok(())
+    }
+}
+
+/// One worker: takes request after request until the run is over.
+async fn work(shared: Arc<Shared>, mut connection: Connection) -> Tally {
+    let mut tally = Tally::default();
+    while let Some((number, due)) = shared.next() {
+        if shared.load.rate.is_some() {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let template = &shared.templates[(number % TEMPLATES) as usize];
+        let mut request = Vec::with_capacity(template.len());
+        template.write(&mut request, shared.run, number * shared.load.batch as u64, now_unix_nano());
+        let spans = template.spans() as u64;
+        match deliver(&shared, &mut connection, Bytes::from(request), &mut tally).await {
+            Ok(rejected) => {
+                tally.accepted(spans - rejected.min(spans), rejected, due.elapsed());
+                if let Err(error) = shared.record_acknowledged(number, template) {
+                    tally.failed(error.into());
+                }
+            }
+            Err(error) => tally.failed(error),
+        }
+    }
+    tally
+}
+
+/// Sends until the server takes or refuses the request, the same bytes each time; returns the spans it rejected.
+async fn deliver(
+    shared: &Shared,
+    connection: &mut Connection,
+    request: Bytes,
+    tally: &mut Tally,
+) -> anyhow::Result<u64> {
+    let patience = Instant::now() + Duration::from_secs(shared.load.patience_seconds);
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let wait = match connection.send(request.clone()).await {
+            Ok(Answer::Accepted { rejected_spans }) => return Ok(rejected_spans),
+            Ok(Answer::Refused(why)) => anyhow::bail!(why),
+            Ok(Answer::Retry(after)) => {
+                tally.retries += 1;
+                ensure!(
+                    Instant::now() < patience,
+                    "the server refused for {} s (--patience-seconds)",
+                    shared.load.patience_seconds
+                );
+                after.unwrap_or(pause)
+            }
+            Err(error) => {
+                tally.reconnects += 1;
+                if Instant::now() >= patience {
+                    return Err(
+                        error.context(format!("no answer for {} s (--patience-seconds)", shared.load.patience_seconds))
+                    );
+                }
+                if let Ok(fresh) = Connection::open(shared.load.protocol, &shared.load.to).await {
+                    *connection = fresh;
+                }
+                pause
+            }
+        };
+        tokio::time::sleep(wait.min(Duration::from_secs(2))).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+fn now_unix_nano() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+const TEMPLATES: u64 = 8;

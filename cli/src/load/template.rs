@@ -1,0 +1,264 @@
+//! Pre-encoded requests of realistic agent spans, with the places where ids and times are patched.
+//!
+//! A generator that encodes each span would measure itself: encoding costs more than sealing. Here a request is encoded
+//! once, and each send copies it and writes fresh ids and times over the old ones.
+
+use anyhow::Context as _;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
+use prost::Message as _;
+
+/// Spans in one trace: an `invoke_agent` root and its children.
+pub(crate) const SPANS_PER_TRACE: usize = 8;
+
+/// One encoded `ExportTraceServiceRequest` and where each span's ids and times lie in it.
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    spans: Vec<Places>,
+}
+
+/// Byte offsets inside the request.
+struct Places {
+    trace_id: usize,
+    span_id: usize,
+    parent_span_id: Option<usize>,
+    start: usize,
+    end: usize,
+}
+
+impl Template {
+    /// Encodes a request of `spans` spans with texts drawn from `seed`.
+    ///
+    /// # Errors
+    /// When a placeholder cannot be found again in the encoded bytes.
+    pub(crate) fn new(spans: usize, seed: u64) -> anyhow::Result<Self> {
+        let mut words = Words(seed | 1);
+        let request = request((0..spans).map(|n| span(n, &mut words)).collect());
+        let bytes = request.encode_to_vec();
+        let mut from = 0;
+        let mut places = Vec::with_capacity(spans);
+        for n in 0..spans {
+            let place = Places::find(&bytes, from, n).context("a placeholder was lost in encoding")?;
+            from = place.end;
+            places.push(place);
+        }
+        Ok(Self { bytes, spans: places })
+    }
+
+    /// Returns the number of spans in the request.
+    pub(crate) fn spans(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Returns the length of the encoded request in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Appends the request to `out` with the ids of spans `first..` of the run and times ending at `now_unix_nano`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, run: u64, first: u64, now_unix_nano: u64) {
+        let base = out.len();
+        out.extend_from_slice(&self.bytes);
+        let out = &mut out[base..];
+        for (n, places) in (0u64..).zip(&self.spans) {
+            let number = first + n;
+            let trace = number / SPANS_PER_TRACE as u64;
+            let root = trace * SPANS_PER_TRACE as u64;
+            put(out, places.trace_id, &run.to_be_bytes());
+            put(out, places.trace_id + 8, &trace.to_be_bytes());
+            put(out, places.span_id, &span_id(run, number));
+            if let Some(parent) = places.parent_span_id {
+                put(out, parent, &span_id(run, root));
+            }
+            put(out, places.start, &(now_unix_nano - 40_000_000).to_le_bytes());
+            put(out, places.end, &now_unix_nano.to_le_bytes());
+        }
+    }
+}
+
+/// Returns the id of the run's span `number`: never zero, different in every run.
+pub(crate) fn span_id(run: u64, number: u64) -> [u8; 8] {
+    (number + 1).wrapping_add(run << 20).max(1).to_be_bytes()
+}
+
+impl Places {
+    /// Finds the placeholders of span `n` at or after `from`: fields ascend, so each is looked for after the one before it.
+    fn find(bytes: &[u8], from: usize, n: usize) -> Option<Self> {
+        let after = |start: usize, needle: &[u8]| {
+            bytes[start..].windows(needle.len()).position(|window| window == needle).map(|at| start + at)
+        };
+        let trace_id = after(from, &placeholder_trace(n))?;
+        let span_id = after(trace_id, &placeholder_span(n))?;
+        let parent = n % SPANS_PER_TRACE != 0;
+        let parent_span_id = if parent { Some(after(span_id + 8, &PLACEHOLDER_PARENT)?) } else { None };
+        let start = after(span_id + 8, &PLACEHOLDER_START.to_le_bytes())?;
+        let end = after(start, &PLACEHOLDER_END.to_le_bytes())?;
+        Some(Self { trace_id, span_id, parent_span_id, start, end })
+    }
+}
+
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
+    out[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+fn placeholder_trace(n: usize) -> [u8; 16] {
+    let mut id = [0xA5; 16];
+    id[8..].copy_from_slice(&(n as u64 | 0x5A5A_0000_0000_0000).to_be_bytes());
+    id
+}
+
+fn placeholder_span(n: usize) -> [u8; 8] {
+    (n as u64 | 0xC3C3_0000_0000_0000).to_be_bytes()
+}
+
+const PLACEHOLDER_PARENT: [u8; 8] = [0x96; 8];
+const PLACEHOLDER_START: u64 = 0x1111_2222_3333_4444;
+const PLACEHOLDER_END: u64 = 0x5555_6666_7777_1888;
+
+fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let resource = Resource {
+        attributes: vec![
+            text("service.name", "support-agent"),
+            text("service.version", "2.14.0"),
+            text("service.instance.id", "support-agent-7c9f-4k2lm"),
+            text("deployment.environment.name", "production"),
+            text("k8s.pod.uid", "0a6f2f51-2a9c-4a2c-9c55-7a5b3a0f7d11"),
+        ],
+        ..Resource::default()
+    };
+    let scope = InstrumentationScope {
+        name: "support.agent".into(),
+        version: "2.14.0".into(),
+        ..InstrumentationScope::default()
+    };
+    let scope_spans = ScopeSpans { scope: Some(scope), spans, schema_url: String::new() };
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource: Some(resource),
+            scope_spans: vec![scope_spans],
+            schema_url: String::new(),
+        }],
+    }
+}
+
+/// One span of about 20 attributes and 1.2 KB: an agent run, a model call or a tool call, by its place in the trace.
+fn span(n: usize, words: &mut Words) -> Span {
+    let place = n % SPANS_PER_TRACE;
+    let tool = ["search_orders", "read_ticket", "update_ticket", "refund_order"][place % 4];
+    let (name, operation) = match place {
+        0 => ("invoke_agent support-agent".to_owned(), "invoke_agent"),
+        1 | 3 | 5 => ("chat gpt-5-mini".to_owned(), "chat"),
+        _ => (format!("execute_tool {tool}"), "execute_tool"),
+    };
+    Span {
+        trace_id: placeholder_trace(n).to_vec(),
+        span_id: placeholder_span(n).to_vec(),
+        parent_span_id: if place == 0 { Vec::new() } else { PLACEHOLDER_PARENT.to_vec() },
+        name,
+        kind: span::SpanKind::Internal as i32,
+        start_time_unix_nano: PLACEHOLDER_START,
+        end_time_unix_nano: PLACEHOLDER_END,
+        attributes: attributes(operation, tool, words),
+        status: Some(Status { message: String::new(), code: 1 }),
+        flags: 1,
+        ..Span::default()
+    }
+}
+
+fn attributes(operation: &str, tool: &str, words: &mut Words) -> Vec<KeyValue> {
+    vec![
+        text("gen_ai.operation.name", operation),
+        text("gen_ai.provider.name", "openai"),
+        text("gen_ai.agent.id", "agent_5f1c2b9a"),
+        text("gen_ai.agent.name", "support-agent"),
+        text("gen_ai.conversation.id", &words.hex(32)),
+        text("gen_ai.request.model", "gpt-5-mini"),
+        text("gen_ai.response.model", "gpt-5-mini-2026-08-01"),
+        text("gen_ai.response.id", &words.hex(28)),
+        int("gen_ai.usage.input_tokens", words.below(8_000)),
+        int("gen_ai.usage.output_tokens", words.below(900)),
+        int("gen_ai.request.max_tokens", 1_024),
+        text("gen_ai.tool.name", tool),
+        text("gen_ai.tool.call.id", &format!("call_{}", words.hex(24))),
+        text("gen_ai.tool.type", "function"),
+        text("user.id", &format!("user-{}", words.below(50_000))),
+        text("session.id", &words.hex(32)),
+        text("server.address", "api.internal.example"),
+        int("server.port", 443),
+        text("app.ticket", &format!("OPS-{}", words.below(90_000))),
+        text("app.note", &words.sentence(420)),
+    ]
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, Value::StringValue(value.to_owned()))
+}
+
+fn int(key: &str, value: u64) -> KeyValue {
+    attribute(key, Value::IntValue(value.cast_signed()))
+}
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// Repeatable text from a xorshift generator: compresses like prose, not like a constant.
+struct Words(u64);
+
+impl Words {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn hex(&mut self, length: usize) -> String {
+        (0..length).map(|_| char::from(b"0123456789abcdef"[(self.next() % 16) as usize])).collect()
+    }
+
+    fn sentence(&mut self, length: usize) -> String {
+        let mut sentence = String::with_capacity(length + 12);
+        while sentence.len() < length {
+            let letters = 2 + self.below(8) as usize;
+            sentence.extend((0..letters).map(|_| char::from(b'a' + (self.next() % 26) as u8)));
+            sentence.push(' ');
+        }
+        sentence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn writes_requests_that_decode_with_unique_ids_and_parents_in_their_trace() {
+        let template = Template::new(64, 7).unwrap();
+        let mut bytes = Vec::new();
+        template.write(&mut bytes, 3, 128, 2_000_000_000_000_000_000);
+        let request = ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap();
+        let spans = &request.resource_spans[0].scope_spans[0].spans;
+        let ids: HashSet<_> = spans.iter().map(|span| span.span_id.clone()).collect();
+        assert_eq!(ids.len(), 64);
+        for (n, span) in spans.iter().enumerate() {
+            assert_eq!(span.span_id, span_id(3, 128 + n as u64));
+            assert_eq!(span.attributes.len(), 20);
+            assert_eq!(span.end_time_unix_nano, 2_000_000_000_000_000_000);
+            let root = &spans[n / SPANS_PER_TRACE * SPANS_PER_TRACE];
+            assert_eq!(span.trace_id, root.trace_id);
+            assert_eq!(span.parent_span_id.is_empty(), n % SPANS_PER_TRACE == 0);
+            assert!(span.parent_span_id.is_empty() || span.parent_span_id == root.span_id);
+        }
+        let bytes_per_span = bytes.len() / 64;
+        assert!((1_100..1_300).contains(&bytes_per_span), "{bytes_per_span} bytes a span");
+    }
+}
