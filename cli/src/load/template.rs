@@ -91,7 +91,7 @@ impl Places {
         };
         let trace_id = after(from, &placeholder_trace(n))?;
         let span_id = after(trace_id, &placeholder_span(n))?;
-        let parent = n % SPANS_PER_TRACE != 0;
+        let parent = !n.is_multiple_of(SPANS_PER_TRACE);
         let parent_span_id = if parent { Some(after(span_id + 8, &PLACEHOLDER_PARENT)?) } else { None };
         let start = after(span_id + 8, &PLACEHOLDER_START.to_le_bytes())?;
         let end = after(start, &PLACEHOLDER_END.to_le_bytes())?;
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(span.end_time_unix_nano, 2_000_000_000_000_000_000);
             let root = &spans[n / SPANS_PER_TRACE * SPANS_PER_TRACE];
             assert_eq!(span.trace_id, root.trace_id);
-            assert_eq!(span.parent_span_id.is_empty(), n % SPANS_PER_TRACE == 0);
+            assert_eq!(span.parent_span_id.is_empty(), n.is_multiple_of(SPANS_PER_TRACE));
             assert!(span.parent_span_id.is_empty() || span.parent_span_id == root.span_id);
         }
         let bytes_per_span = bytes.len() / 64;
