@@ -1,1 +1,4 @@
 //! Receive, assess, seal, publish, forward.
+
+pub mod intake;
+pub mod serve;

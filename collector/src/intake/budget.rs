@@ -1,0 +1,120 @@
+//! The bytes that may be in flight at once, over all connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A fixed number of bytes that requests share; cloning shares the same bytes.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bytes_max: u64,
+    taken: AtomicU64,
+}
+
+/// Taking these bytes would exceed the budget.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{taken} of {bytes_max} bytes are in flight and {wanted} more were wanted")]
+pub struct OverBudget {
+    pub wanted: u64,
+    pub taken: u64,
+    pub bytes_max: u64,
+}
+
+impl Budget {
+    pub fn new(bytes_max: u64) -> Self {
+        Self { shared: Arc::new(Shared { bytes_max, taken: AtomicU64::new(0) }) }
+    }
+
+    /// Returns a permit that holds no bytes yet.
+    pub fn permit(&self) -> BudgetPermit {
+        BudgetPermit { budget: self.clone(), bytes: 0 }
+    }
+
+    /// Returns the bytes held by all permits.
+    pub fn taken(&self) -> u64 {
+        self.shared.taken.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OverBudget> {
+        let bytes_max = self.shared.bytes_max;
+        let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= bytes_max);
+        self.shared
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map(drop)
+            .map_err(|taken| OverBudget { wanted: bytes, taken, bytes_max })
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.shared.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The bytes that one request holds of the budget; dropping it gives them back.
+#[derive(Debug)]
+pub struct BudgetPermit {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl BudgetPermit {
+    /// Takes more bytes.
+    ///
+    /// # Errors
+    /// When the budget has not that many left; what the permit holds already stays held.
+    pub fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
+        self.budget.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives back what it holds above `bytes`.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let excess = self.bytes.saturating_sub(bytes);
+        self.budget.give_back(excess);
+        self.bytes -= excess;
+    }
+
+    /// Returns the bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for BudgetPermit {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_what_a_permit_held() {
+        let budget = Budget::new(100);
+        let mut first = budget.permit();
+        let mut second = budget.permit();
+        first.grow(60).unwrap();
+        assert_eq!(second.grow(41), Err(OverBudget { wanted: 41, taken: 60, bytes_max: 100 }));
+        second.grow(40).unwrap();
+        assert_eq!(budget.taken(), 100);
+        first.shrink_to(10);
+        assert_eq!((first.bytes(), budget.taken()), (10, 50));
+        drop(first);
+        drop(second);
+        assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn cannot_be_overflowed() {
+        let mut permit = Budget::new(u64::MAX).permit();
+        permit.grow(u64::MAX).unwrap();
+        assert!(permit.grow(1).is_err());
+    }
+}
