@@ -1,0 +1,137 @@
+//! The real file system: `std::fs`, fdatasync for bytes, fsync of the directory for names.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::storage::{Access, Lock, Storage, StorageFile};
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Storage for Disk {
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn StorageFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        if access == Access::Private {
+            options.mode(0o600);
+        }
+        Ok(Box::new(DiskFile(options.open(path)?)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(DiskFile(File::open(path)?)))
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(DiskFile(OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create_dir(&self, path: &Path, access: Access) -> io::Result<()> {
+        let mut builder = DirBuilder::new();
+        if access == Access::Private {
+            builder.mode(0o700);
+        }
+        builder.create(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn access(&self, path: &Path) -> io::Result<Access> {
+        let others = std::fs::metadata(path)?.mode() & 0o077;
+        Ok(if others == 0 { Access::Private } else { Access::Shared })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock::new(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let free = rustix::fs::statvfs(dir)?;
+        Ok(free.f_bavail.saturating_mul(free.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct DiskFile(File);
+
+impl StorageFile for DiskFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        use rustix::fs::FallocateFlags;
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill(&self.0, bytes),
+            result => Ok(result?),
+        }
+    }
+}
+
+/// Writes bytes that do not compress, for file systems without preallocation.
+fn fill(file: &File, bytes: u64) -> io::Result<()> {
+    const CHUNK: usize = 64 * 1024;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut chunk = [0; CHUNK];
+    let mut offset = 0;
+    while offset < bytes {
+        for word in chunk.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_be_bytes());
+        }
+        let len = (bytes - offset).min(CHUNK as u64);
+        file.write_all_at(&chunk[..len as usize], offset)?;
+        offset += len;
+    }
+    Ok(())
+}
