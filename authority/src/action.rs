@@ -2,12 +2,12 @@
 
 use core::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest as _, Sha256};
 
 use crate::json::Json;
+use crate::members::{from_hex, to_hex};
 
-/// A SHA-256 digest, written `sha-256:<base64url>`.
+/// A SHA-256 digest, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -15,15 +15,13 @@ impl Digest {
     /// Returns the digest written as `text`, if it is one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        let decoded = Base64UrlUnpadded::decode(text.strip_prefix("sha-256:")?, &mut bytes).ok()?;
-        (decoded.len() == 32).then_some(Self(bytes))
+        from_hex(text).map(Self)
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha-256:{}", Base64UrlUnpadded::encode_string(&self.0))
+        f.write_str(&to_hex(&self.0))
     }
 }
 
@@ -53,10 +51,8 @@ impl Action {
     /// Returns the members that the digest covers, as claims carry them.
     pub(crate) fn members(&self) -> Vec<(String, Json)> {
         let text = |text: &str| Json::String(text.to_owned());
-        let mut members = vec![
-            ("type".to_owned(), text(&self.kind)),
-            ("salt".to_owned(), text(&Base64UrlUnpadded::encode_string(&self.salt))),
-        ];
+        let mut members =
+            vec![("type".to_owned(), text(&self.kind)), ("salt".to_owned(), Json::String(to_hex(&self.salt)))];
         members.extend(self.target.as_deref().map(|target| ("target".to_owned(), text(target))));
         members.extend(self.tool.as_deref().map(|tool| ("tool".to_owned(), text(tool))));
         members.extend(self.arguments.map(|digest| ("arguments".to_owned(), text(&digest.to_string()))));
@@ -69,10 +65,8 @@ impl Action {
 /// The salt is not the action's and goes onto no span: whoever reads the span cannot guess at short arguments.
 #[must_use]
 pub fn arguments_digest(arguments: &Json, salt: &[u8; 16]) -> Digest {
-    let salted = Json::Object(vec![
-        ("arguments".into(), arguments.clone()),
-        ("salt".into(), Json::String(Base64UrlUnpadded::encode_string(salt))),
-    ]);
+    let salted =
+        Json::Object(vec![("arguments".into(), arguments.clone()), ("salt".into(), Json::String(to_hex(salt)))]);
     Digest(Sha256::digest(salted.canonical()).into())
 }
 
@@ -95,8 +89,8 @@ mod tests {
 
     #[test]
     fn digest_is_of_the_canonical_members() {
-        let expected = r#"{"arguments":"sha-256:ARGS","salt":"AgICAgICAgICAgICAgICAg","target":"vault:prod/db","tool":"rotate_secret","type":"secret.rotate"}"#
-            .replace("sha-256:ARGS", &action().arguments.unwrap().to_string());
+        let expected = r#"{"arguments":"ARGS","salt":"02020202020202020202020202020202","target":"vault:prod/db","tool":"rotate_secret","type":"secret.rotate"}"#
+            .replace("ARGS", &action().arguments.unwrap().to_string());
         assert_eq!(action().digest(), Digest(Sha256::digest(expected).into()));
         assert_eq!(Digest::parse(&action().digest().to_string()), Some(action().digest()));
     }
