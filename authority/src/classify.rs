@@ -1,0 +1,123 @@
+//! Which spans are actions, and which actions are governed.
+
+use spanseal_schemas::event::{Claim, Grade};
+use spanseal_schemas::names;
+use spanseal_schemas::scan::AnyValue;
+
+use crate::Authority;
+use crate::assessed::{CLAIMS, Grades};
+use crate::observed::Attributes;
+
+/// An action that was found in a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// The configuration asks for a decision on it.
+    pub governed: bool,
+}
+
+/// What one pass over a span's attributes finds.
+pub(crate) struct Marks<'a> {
+    pub(crate) action: Option<Action>,
+    pub(crate) claims: Signed<'a>,
+    /// What the attributes assert.
+    pub(crate) asserted: Grades,
+}
+
+/// The span's `provenance.claims`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signed<'a> {
+    Absent,
+    Once(&'a str),
+    NotText,
+    Repeatedly,
+}
+
+impl Authority {
+    /// Returns whether an attribute with this key bears on a verdict. Asked for every attribute of every span.
+    #[must_use]
+    pub fn wants(&self, key: &str) -> bool {
+        match key.as_bytes().first() {
+            Some(b'g') => matches!(
+                key,
+                names::GEN_AI_OPERATION_NAME
+                    | names::GEN_AI_TOOL_NAME
+                    | names::GEN_AI_AGENT_ID
+                    | names::GEN_AI_AGENT_NAME
+            ),
+            Some(b'p') => key.starts_with(PREFIX),
+            Some(b'u') => key == names::USER_ID,
+            Some(b'm') => key == names::MCP_METHOD_NAME,
+            _ => false,
+        }
+    }
+
+    /// Returns the action that the span is, if it is one.
+    #[must_use]
+    pub fn classify(&self, service: &str, attributes: &Attributes<'_>) -> Option<Action> {
+        self.marks(service, attributes).action
+    }
+
+    pub(crate) fn marks<'a>(&self, service: &str, attributes: &Attributes<'a>) -> Marks<'a> {
+        let mut marks = Marks { action: None, claims: Signed::Absent, asserted: [Grade::Absent; CLAIMS] };
+        let mut governed = false;
+        for (key, value) in attributes.iter() {
+            if let Some(kind) = action_kind(key, value) {
+                governed |= self.governs_kind(kind);
+                marks.action = Some(Action { governed: false });
+            }
+            if *key == names::PROVENANCE_CLAIMS {
+                marks.claims = match (marks.claims, value) {
+                    (Signed::Absent, AnyValue::String(text)) => Signed::Once(text),
+                    (Signed::Absent, _) => Signed::NotText,
+                    _ => Signed::Repeatedly,
+                };
+                marks.action = Some(Action { governed: false });
+            } else if let Some(claim) = asserted_claim(key, value) {
+                marks.asserted[claim as usize] = Grade::Asserted;
+            }
+        }
+        if let Some(action) = &mut marks.action {
+            action.governed = governed || self.governs_service(service);
+        }
+        marks
+    }
+}
+
+/// Returns the type of action that this attribute marks. Any of several counts.
+fn action_kind<'a>(key: &str, value: &AnyValue<'a>) -> Option<&'a str> {
+    match (key, value) {
+        (names::PROVENANCE_ACTION_TYPE, AnyValue::String(kind)) => Some(kind),
+        (names::PROVENANCE_ACTION_TYPE, _) => Some(""),
+        (names::GEN_AI_OPERATION_NAME, AnyValue::String(kind @ ("execute_tool" | "invoke_agent"))) => Some(kind),
+        (names::MCP_METHOD_NAME, AnyValue::String(kind @ "tools/call")) => Some(kind),
+        _ => None,
+    }
+}
+
+/// Returns the claim that this attribute makes by itself.
+fn asserted_claim(key: &str, value: &AnyValue<'_>) -> Option<Claim> {
+    if matches!(key, names::GEN_AI_AGENT_ID | names::GEN_AI_AGENT_NAME) {
+        return Some(Claim::Actor);
+    }
+    if key == names::USER_ID {
+        return Some(Claim::Initiator);
+    }
+    if key == names::PROVENANCE_POLICY_DECISION && matches!(value, AnyValue::String("not_evaluated")) {
+        return None;
+    }
+    let (namespace, _) = key.strip_prefix(PREFIX)?.split_once('.')?;
+    Some(match namespace {
+        "actor" => Claim::Actor,
+        "credential" => Claim::Credential,
+        "initiator" => Claim::Initiator,
+        "owner" => Claim::Owner,
+        "delegation" => Claim::Delegation,
+        "business" => Claim::Business,
+        "approval" => Claim::Approval,
+        "policy" => Claim::Policy,
+        "runtime" => Claim::Runtime,
+        _ => return None,
+    })
+}
+
+const PREFIX: &str = "provenance.";
