@@ -1,4 +1,7 @@
 //! Receive, assess, seal, publish, forward.
 
+pub mod config;
+pub mod forward;
 pub mod intake;
+pub mod receive;
 pub mod serve;

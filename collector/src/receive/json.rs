@@ -1,0 +1,231 @@
+//! OTLP/JSON to OTLP protobuf, in one pass and without a tree in between: what comes out is no longer than what went in.
+//!
+//! By the rules of the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase keys, ids in hex, enums as numbers,
+//! 64-bit integers as numbers or strings, unknown keys ignored. `null` is the same as absent, everywhere. As in the
+//! protobuf mapping, a key that stands twice and a second member of a `oneof` are refused.
+
+mod encoder;
+mod scalar;
+mod schema;
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use encoder::{Encoder, Step};
+use schema::{Field, Kind, Message, REQUEST};
+
+/// The text is not an OTLP request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JsonError {
+    #[error("the JSON is not UTF-8 at byte {at}")]
+    NotUtf8 { at: usize },
+    #[error("{problem}")]
+    NotJson { problem: serde_json::Error },
+    #[error("{path}: {problem}")]
+    At {
+        /// For example `resourceSpans[0].scopeSpans[0].spans[3].traceId`.
+        path: String,
+        problem: serde_json::Error,
+    },
+}
+
+/// Returns the `ExportTraceServiceRequest` that the text describes.
+///
+/// # Errors
+/// When it is not JSON, nested deeper than 127 levels, or a known key has a value that its field cannot hold.
+pub(super) fn request(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+    std::str::from_utf8(text).map_err(|error| JsonError::NotUtf8 { at: error.valid_up_to() })?;
+    let mut encoder = Encoder::with_capacity(text.len() / 2);
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = Fields { message: &REQUEST, to: &mut encoder }.deserialize(&mut json);
+    match read.and_then(|()| json.end()) {
+        Ok(()) => Ok(encoder.out),
+        Err(problem) if encoder.path.is_empty() => Err(JsonError::NotJson { problem }),
+        Err(problem) => Err(JsonError::At { path: encoder.path_text(), problem }),
+    }
+}
+
+/// An object: the fields of one message.
+struct Fields<'e> {
+    message: &'static Message,
+    to: &'e mut Encoder,
+}
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let mut seen = 0u32;
+        let mut member = None;
+        while let Some(place) = object.next_key_seed(Key(self.message))? {
+            let Some(place) = place else {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let field = &self.message.fields[place];
+            self.to.path.push(Step::Field(field.json));
+            if seen & (1 << place) != 0 {
+                return Err(A::Error::custom("this key stands twice"));
+            }
+            seen |= 1 << place;
+            let written = object.next_value_seed(FieldValue { field, of: self.message, to: &mut *self.to })?;
+            if self.message.oneof
+                && written
+                && let Some(first) = member.replace(field.json)
+            {
+                return Err(A::Error::custom(format_args!("only one value is allowed, and {first} is there already")));
+            }
+            self.to.path.pop();
+        }
+        Ok(())
+    }
+}
+
+/// A key: the place of its field, `None` for one that the message does not have.
+struct Key(&'static Message);
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.fields.iter().position(|field| field.json == key))
+    }
+}
+
+/// The value of a field; true when there was one, false for `null`.
+struct FieldValue<'e> {
+    field: &'static Field,
+    of: &'static Message,
+    to: &'e mut Encoder,
+}
+
+impl<'de> DeserializeSeed<'de> for FieldValue<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldValue<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_none<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+        let number = self.field.number;
+        match self.field.kind {
+            Kind::Message(message) => {
+                self.to.message(number, |to| Fields { message, to }.deserialize(json))?;
+            }
+            Kind::Messages(message) => json.deserialize_seq(List { number, message: Some(message), to: self.to })?,
+            Kind::Strings => json.deserialize_seq(List { number, message: None, to: self.to })?,
+            Kind::Scalar(kind) => {
+                // A member of a oneof is written even when it is its type's default.
+                scalar::write(json, kind, number, self.of.oneof, self.to)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The elements of a repeated field: messages, or strings.
+struct List<'e> {
+    number: u32,
+    message: Option<&'static Message>,
+    to: &'e mut Encoder,
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        self.to.path.push(Step::Index(0));
+        while array
+            .next_element_seed(Element { number: self.number, message: self.message, to: &mut *self.to })?
+            .is_some()
+        {
+            if let Some(Step::Index(index)) = self.to.path.last_mut() {
+                *index += 1;
+            }
+        }
+        self.to.path.pop();
+        Ok(())
+    }
+}
+
+struct Element<'e> {
+    number: u32,
+    message: Option<&'static Message>,
+    to: &'e mut Encoder,
+}
+
+impl<'de> DeserializeSeed<'de> for Element<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Element<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an element or null")
+    }
+
+    /// An absent value keeps its place in an array of values; an absent span is none.
+    fn visit_none<E>(self) -> Result<(), E> {
+        if self.message.is_some_and(|message| message.oneof) {
+            return self.to.message(self.number, |_| Ok(()));
+        }
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        match self.message {
+            Some(message) => self.to.message(self.number, |to| Fields { message, to }.deserialize(json)),
+            // An element is written even when it is empty.
+            None => scalar::write(json, schema::Scalar::String, self.number, true, self.to),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
