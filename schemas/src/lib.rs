@@ -15,3 +15,4 @@ pub mod kind;
 pub mod names;
 pub mod scan;
 pub mod splice;
+mod wire;

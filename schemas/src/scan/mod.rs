@@ -1,19 +1,88 @@
 //! Reads an OTLP `ExportTraceServiceRequest` without decoding it: where each span's bytes are, and the few fields needed.
 //!
-//! [`request`] and [`span`] together accept exactly what prost's decoder accepts, but for spans in which a singular
-//! field stands twice: those are refused, because readers may disagree on which of the two counts.
+//! [`request`] and [`span`] together accept exactly what prost's decoder accepts, with two deliberate differences:
+//! a span in which a singular field stands twice is refused, because readers may disagree on which of the two counts;
+//! and a request is refused that has more than [`GROUPS_MAX`] resources and scopes or [`SPANS_MAX`] spans, which
+//! honest spans cannot reach below OTLP's size limit and hostile ones could turn into gigabytes.
+
+mod request;
+mod shape;
+mod span;
+mod value;
 
 use std::borrow::Cow;
+
+pub use request::{GROUPS_MAX, SPANS_MAX, request};
+pub use span::span;
+pub use value::{attributes, elements};
 
 /// Why bytes are not what they should be. Offsets count bytes of the message that was scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
-    /// A field, or the message, ends after the bytes do.
+    /// Something is longer than what encloses it.
     #[error("the message ends inside the field at byte {at}")]
     Truncated {
-        /// Where the reader stood.
+        /// Where it starts.
         at: usize,
+    },
+    /// A varint of more than 64 bits.
+    #[error("the varint at byte {at} is longer than 64 bits")]
+    Varint {
+        /// Where it starts.
+        at: usize,
+    },
+    /// No field has such a key.
+    #[error("{key} at byte {at} is no field's key")]
+    Key {
+        /// Where it starts.
+        at: usize,
+        /// What stands there.
+        key: u64,
+    },
+    /// A known field with another wire type than its own.
+    #[error("field {field} at byte {at} has wire type {wire}")]
+    WireType {
+        /// Where its key starts.
+        at: usize,
+        /// The field's number.
+        field: u32,
+        /// The wire type found.
+        wire: u32,
+    },
+    /// A group that ends without having begun, or ends as another.
+    #[error("the end of a group at byte {at} matches no beginning")]
+    Group {
+        /// Where it starts.
+        at: usize,
+    },
+    /// Text that is not UTF-8.
+    #[error("the text is not UTF-8 from byte {at} on")]
+    Utf8 {
+        /// The first byte that does not fit.
+        at: usize,
+    },
+    /// Messages and groups nested beyond protobuf's limit of 100.
+    #[error("messages are nested more than 100 deep at byte {at}")]
+    TooDeep {
+        /// Where the one too many is.
+        at: usize,
+    },
+    /// A singular field of a span that stands twice.
+    #[error("field {field} of the span stands a second time at byte {at}")]
+    Duplicate {
+        /// Where its second key starts.
+        at: usize,
+        /// The field's number.
+        field: u32,
+    },
+    /// A request of more parts than are taken.
+    #[error("the request has more than {max} {parts}")]
+    TooMany {
+        /// What there are too many of.
+        parts: &'static str,
+        /// How many are taken.
+        max: usize,
     },
 }
 
@@ -63,17 +132,18 @@ pub struct SpanFacts<'a> {
 }
 
 /// The value of an attribute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum AnyValue<'a> {
-    /// No value, or one of a kind that this version does not know.
+    /// No value, or a reference into a profile's dictionary, which says nothing in a trace.
+    #[default]
     Empty,
     /// Text.
     String(&'a str),
     /// True or false.
     Bool(bool),
-    /// A number.
+    /// A whole number.
     Int(i64),
-    /// A number.
+    /// A floating-point number.
     Double(f64),
     /// Bytes.
     Bytes(&'a [u8]),
@@ -83,50 +153,11 @@ pub enum AnyValue<'a> {
     KvList(Cow<'a, [u8]>),
 }
 
-/// Returns the resources, scopes and span boundaries of an `ExportTraceServiceRequest`.
-///
-/// Everything but the insides of spans is checked as prost checks it.
-///
-/// # Errors
-///
-/// The first thing that prost refuses outside of spans.
-pub fn request(_bytes: &[u8]) -> Result<Vec<ScannedResource<'_>>, ScanError> {
-    Err(ScanError::Truncated { at: 0 })
-}
-
-/// Returns the facts of one span and calls `on_attribute` with each of its attributes, in order, duplicates included.
-///
-/// The whole span is checked as prost checks it inside a request. On an error some attributes may have been reported.
-///
-/// # Errors
-///
-/// The first thing that prost refuses, or a singular field of the span that stands twice.
-pub fn span<'a>(
-    _bytes: &'a [u8],
-    _on_attribute: &mut dyn FnMut(&'a str, AnyValue<'a>),
-) -> Result<SpanFacts<'a>, ScanError> {
-    Err(ScanError::Truncated { at: 0 })
-}
-
-/// Calls `on_attribute` with each `KeyValue` in field number `field` of a message: 1 of a `Resource` or a
-/// `KeyValueList`, 3 of an `InstrumentationScope` or a span event, 4 of a link, 9 of a span.
-///
-/// # Errors
-///
-/// The first thing that prost refuses in those attributes, or in the framing of the other fields.
-pub fn attributes<'a>(
-    _message: &'a [u8],
-    _field: u32,
-    _on_attribute: &mut dyn FnMut(&'a str, AnyValue<'a>),
-) -> Result<(), ScanError> {
-    Err(ScanError::Truncated { at: 0 })
-}
-
-/// Calls `on_element` with each value of an `ArrayValue` message, as in [`AnyValue::Array`].
-///
-/// # Errors
-///
-/// The first thing that prost refuses.
-pub fn elements<'a>(_array: &'a [u8], _on_element: &mut dyn FnMut(AnyValue<'a>)) -> Result<(), ScanError> {
-    Err(ScanError::Truncated { at: 0 })
+/// Appends a further occurrence of an embedded message, which is how protobuf merges the two.
+fn append<'a>(message: &mut Cow<'a, [u8]>, occurrence: &'a [u8]) {
+    if message.is_empty() {
+        *message = Cow::Borrowed(occurrence);
+    } else if !occurrence.is_empty() {
+        message.to_mut().extend_from_slice(occurrence);
+    }
 }
