@@ -2,7 +2,7 @@
 
 use spanseal_schemas::event::Claim;
 use spanseal_schemas::names;
-use spanseal_schemas::scan::AnyValue;
+use spanseal_schemas::scan::{AnyValue, elements};
 
 use super::approval::Found;
 use crate::approval::Approval;
@@ -109,24 +109,12 @@ fn signed_decision(key: &str, claims: &Claims, approval: &Found) -> Option<(Clai
     }
 }
 
-/// Returns whether `raw`, an OTLP `ArrayValue`, holds exactly these strings and nothing else.
+/// Returns whether `raw`, an OTLP `ArrayValue`, holds exactly these strings.
 fn is_array_of(raw: &[u8], texts: &[String]) -> bool {
-    let mut expected = Vec::new();
-    for text in texts {
-        let mut value = vec![0x0a]; // AnyValue.string_value = 1
-        length(text.len(), &mut value);
-        value.extend_from_slice(text.as_bytes());
-        expected.push(0x0a); // ArrayValue.values = 1
-        length(value.len(), &mut expected);
-        expected.extend(value);
-    }
-    expected == raw
-}
-
-fn length(mut length: usize, out: &mut Vec<u8>) {
-    while length > 0x7f {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
+    let mut expected = texts.iter();
+    let mut same = true;
+    let read = elements(raw, &mut |element| {
+        same &= matches!((element, expected.next()), (AnyValue::String(text), Some(expected)) if text == expected);
+    });
+    read.is_ok() && same && expected.next().is_none()
 }

@@ -1,0 +1,1 @@
+//! Compares docs/claims.md with the code.
