@@ -1,0 +1,5 @@
+//! Verification (format.md section 14).
+
+mod fault;
+
+pub use fault::{Class, Code, Detail, Fault};
