@@ -28,6 +28,8 @@ pub struct Config {
     pub cut: Cut,
     pub forward: Vec<Forward>,
     pub index: Index,
+    /// Who may act and approve; usable as it is.
+    pub authority: spanseal_authority::Config,
     pub log: Log,
 }
 

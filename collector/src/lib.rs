@@ -5,3 +5,4 @@ pub mod forward;
 pub mod intake;
 pub mod receive;
 pub mod serve;
+mod server;

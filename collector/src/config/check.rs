@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use spanseal_authority::Authority;
+
 use super::mistakes::{Fault, Mistakes};
 use super::{Config, Cut, Http, Http2, Index, Log, LogFormat, Receive, Seal, raw};
 
@@ -25,6 +27,7 @@ pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
         cut: check.cut(raw.cut),
         forward: forward::backends(raw.forward, &mut check),
         index: Index { enabled: raw.index.enabled },
+        authority: check.authority(raw.authority),
         log: Log {
             format: match raw.log.format {
                 raw::LogFormat::Text => LogFormat::Text,
@@ -132,6 +135,16 @@ impl Check<'_> {
             self.key("cut.subject", key);
         }
         Cut { keep_out: raw.keep_out, subject: raw.subject, restore_when_forwarding: raw.restore_when_forwarding }
+    }
+
+    fn authority(&mut self, config: spanseal_authority::Config) -> spanseal_authority::Config {
+        if let Err(mistakes) = Authority::new(&config, "") {
+            for mistake in mistakes.0 {
+                let value = quoted(&mistake.value);
+                self.mistakes.note(format!("authority.{}", mistake.path), value, mistake.fault.into());
+            }
+        }
+        config
     }
 
     fn key(&mut self, path: &str, key: &str) {

@@ -56,6 +56,8 @@ pub enum Fault {
     NotOneSource { given: usize },
     #[error("a secret does not belong into a configuration; write it to a file and set `file`, or set `env`")]
     SecretInPlain,
+    #[error(transparent)]
+    Authority(#[from] spanseal_authority::config::Fault),
 }
 
 impl Mistakes {

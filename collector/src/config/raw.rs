@@ -18,6 +18,7 @@ pub(super) struct Raw {
     pub(super) cut: Cut,
     pub(super) forward: Vec<Forward>,
     pub(super) index: Index,
+    pub(super) authority: spanseal_authority::Config,
     pub(super) log: Log,
 }
 
@@ -33,6 +34,7 @@ impl Default for Raw {
             cut: Cut::default(),
             forward: Vec::new(),
             index: Index::default(),
+            authority: spanseal_authority::Config::default(),
             log: Log::default(),
         }
     }

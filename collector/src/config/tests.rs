@@ -72,7 +72,7 @@ fn reports_every_mistake_of_one_file() {
         "#,
         &[
             "grace_second = 1: there is no such setting; known here: `name`, `data_dir`, `grace_seconds`, \
-             `receive`, `http`, `seal`, `cut`, `forward`, `index`, `log`",
+             `receive`, `http`, `seal`, `cut`, `forward`, `index`, `authority`, `log`",
             "grace_seconds = -1: not a whole number from 0; write a whole number from 0",
             "receive.listen[1] = 4318: not a string; write a string",
             "receive.request_bytes_max = \"64 MiB\": not a whole number from 0; write a whole number from 0",
@@ -159,6 +159,19 @@ fn refuses_each_backend_that_cannot_be_used() {
     }
     let twice = "[[forward]]\nname='b'\nendpoint='http://h'\n[[forward]]\nname='b'\nendpoint='http://h'";
     check(twice, &["forward[1].name = \"b\": forward[0].name has it already; give each its own"]);
+}
+
+#[test]
+fn reports_the_mistakes_about_authority_with_the_others() {
+    check(
+        "[authority]\nskew_seconds = 7200\n[[authority.actor]]\nid = 'a'\nkey = 'rsa'\n[http]\nlisten = 'x'",
+        &[
+            "http.listen = \"x\": no address; write IP:PORT, for example 127.0.0.1:4317, and port 0 for any free port",
+            "authority.skew_seconds = \"7200\": too far apart; write 0 to 3600, and set the clocks",
+            "authority.actor[0].key = \"rsa\": the key does not start with `ed25519:`; write `ed25519:` and the base64 of its \
+             32 bytes",
+        ],
+    );
 }
 
 mod shipped;

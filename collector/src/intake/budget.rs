@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus_client::metrics::gauge::Gauge;
+
 /// A fixed number of bytes that requests share; cloning shares the same bytes.
 #[derive(Debug, Clone)]
 pub struct Budget {
@@ -13,6 +15,8 @@ pub struct Budget {
 struct Shared {
     bytes_max: u64,
     taken: AtomicU64,
+    /// Shows what is taken.
+    gauge: Gauge,
 }
 
 /// Taking these bytes would exceed the budget.
@@ -25,8 +29,8 @@ pub struct OverBudget {
 }
 
 impl Budget {
-    pub fn new(bytes_max: u64) -> Self {
-        Self { shared: Arc::new(Shared { bytes_max, taken: AtomicU64::new(0) }) }
+    pub fn new(bytes_max: u64, gauge: Gauge) -> Self {
+        Self { shared: Arc::new(Shared { bytes_max, taken: AtomicU64::new(0), gauge }) }
     }
 
     /// Returns a permit that holds no bytes yet.
@@ -45,12 +49,14 @@ impl Budget {
         self.shared
             .taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .map(drop)
-            .map_err(|taken| OverBudget { wanted: bytes, taken, bytes_max })
+            .map_err(|taken| OverBudget { wanted: bytes, taken, bytes_max })?;
+        self.shared.gauge.inc_by(bytes as i64);
+        Ok(())
     }
 
     fn give_back(&self, bytes: u64) {
         self.shared.taken.fetch_sub(bytes, Ordering::Relaxed);
+        self.shared.gauge.dec_by(bytes as i64);
     }
 }
 
@@ -97,7 +103,7 @@ mod tests {
 
     #[test]
     fn gives_back_what_a_permit_held() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, Gauge::default());
         let mut first = budget.permit();
         let mut second = budget.permit();
         first.grow(60).unwrap();
@@ -113,7 +119,7 @@ mod tests {
 
     #[test]
     fn cannot_be_overflowed() {
-        let mut permit = Budget::new(u64::MAX).permit();
+        let mut permit = Budget::new(u64::MAX, Gauge::default()).permit();
         permit.grow(u64::MAX).unwrap();
         assert!(permit.grow(1).is_err());
     }

@@ -12,6 +12,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::body::Taken;
+use super::problem::Problem;
+use crate::intake::Refusal;
 use encoder::{Encoder, Step};
 use schema::{Field, Kind, Message, REQUEST};
 
@@ -29,6 +32,26 @@ pub(super) enum JsonError {
         problem: serde_json::Error,
     },
 }
+
+/// Returns the protobuf of a request in JSON; a long one away from the threads that serve others.
+pub(super) async fn transcode(text: Taken) -> Result<Taken, Problem> {
+    let Taken { bytes: text, mut permit } = text;
+    permit.grow(text.len() as u64)?; // what comes out is no longer
+    let bytes = if text.len() < LONG_BYTES {
+        request(&text)?
+    } else {
+        match tokio::task::spawn_blocking(move || request(&text)).await {
+            Ok(bytes) => bytes?,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return Err(Problem::Refused(Refusal::Stopping)),
+        }
+    };
+    permit.shrink_to(bytes.len() as u64);
+    Ok(Taken { bytes: bytes.into(), permit })
+}
+
+/// Takes about a millisecond.
+const LONG_BYTES: usize = 256 << 10;
 
 /// Returns the `ExportTraceServiceRequest` that the text describes.
 ///

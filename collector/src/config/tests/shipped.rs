@@ -28,13 +28,28 @@ fn shows_every_setting_with_its_default() {
         assert_eq!(taken, Some(example.parse::<Table>().unwrap().remove("x").unwrap()), "{path}");
     }
     let mut defaults = Table::try_from(Raw::default()).unwrap();
-    defaults.remove("forward");
+    for list in ["forward", "authority.actor", "authority.approver"] {
+        assert_eq!(take(&mut defaults, list), Some(Value::Array(vec![])), "{list}");
+    }
     assert_eq!(shown, defaults);
 }
 
 /// What has no default, and the example that stands in its place.
-const EXAMPLES: &[(&str, &str)] =
-    &[("name", "x = 'acme.example/agents'"), ("cut.subject", "x = 'user.id'"), ("forward", BACKEND)];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("name", "x = 'acme.example/agents'"),
+    ("cut.subject", "x = 'user.id'"),
+    ("forward", BACKEND),
+    ("authority.audience", "x = 'acme.example/agents'"),
+    (
+        "authority.actor",
+        "[[x]]\nid = 'spiffe://acme.example/agent/deployer'\nowner = 'team-payments'\n\
+         key = 'ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo='",
+    ),
+    (
+        "authority.approver",
+        "[[x]]\nname = 'carol@acme.example'\nkey = 'ed25519:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw='",
+    ),
+];
 
 /// A backend's settings but for name, endpoint, URL and headers are the defaults.
 const BACKEND: &str = "

@@ -1,0 +1,115 @@
+//! Why a request was not taken in, and how that is said in gRPC and in HTTP.
+
+use std::io;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::json::JsonError;
+use crate::intake::{OverBudget, Refusal};
+use crate::serve::metrics::Outcome;
+
+/// A request was not taken in; nothing of it was kept, but for [`Problem::NotSealedYet`].
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("the content type is none of application/x-protobuf and application/json")]
+    MediaType,
+    #[error("the encoding {coding:?} is none of gzip and identity")]
+    Coding { coding: String },
+    #[error("the request is over {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
+    #[error("the request's body ended early")]
+    Broken,
+    #[error("the request is no whole gRPC message: {fault}")]
+    Framing { fault: &'static str },
+    #[error("the request is not in gzip, as it says: {0}")]
+    Gzip(io::Error),
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("{0}; try again")]
+    OverBudget(#[from] OverBudget),
+    #[error("the request's body was not there after {} s; try again", after.as_secs())]
+    Slow { after: Duration },
+    /// The spans may be durable later: the sender comes again, and they are recognised as a retry.
+    #[error("the request was not sealed after {} s; try again", after.as_secs())]
+    NotSealedYet { after: Duration },
+    #[error(transparent)]
+    Refused(Refusal),
+}
+
+/// What the sender is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Send something else.
+    Change,
+    /// Send it in another form.
+    Recode,
+    /// Send less at once.
+    Split,
+    /// Send it again, after a while.
+    Retry { after: Duration },
+}
+
+impl Problem {
+    pub(super) fn remedy(&self) -> Remedy {
+        let soon = Remedy::Retry { after: RETRY_AFTER };
+        match self {
+            Self::MediaType | Self::Coding { .. } => Remedy::Recode,
+            Self::TooLarge { .. } => Remedy::Split,
+            Self::Broken | Self::Framing { .. } | Self::Gzip(_) | Self::Json(_) => Remedy::Change,
+            Self::OverBudget(_) | Self::Slow { .. } | Self::NotSealedYet { .. } => soon,
+            Self::Refused(refusal) => match refusal {
+                Refusal::Invalid(_) => Remedy::Change,
+                Refusal::Busy { retry_after } | Refusal::DiskFull { retry_after } => {
+                    Remedy::Retry { after: *retry_after }
+                }
+                Refusal::Stopping => soon,
+            },
+        }
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::MediaType | Self::Coding { .. } => Outcome::unsupported,
+            Self::TooLarge { .. } => Outcome::too_large,
+            Self::Broken | Self::Framing { .. } | Self::Gzip(_) | Self::Json(_) => Outcome::invalid,
+            Self::OverBudget(_) => Outcome::busy,
+            Self::Slow { .. } | Self::NotSealedYet { .. } => Outcome::timed_out,
+            Self::Refused(Refusal::Invalid(_)) => Outcome::invalid,
+            Self::Refused(Refusal::Busy { .. }) => Outcome::busy,
+            Self::Refused(Refusal::DiskFull { .. }) => Outcome::disk_full,
+            Self::Refused(Refusal::Stopping) => Outcome::stopping,
+        }
+    }
+
+    /// Returns the `google.rpc.Status`: in gRPC the answer, in HTTP its body.
+    ///
+    /// A bare RESOURCE_EXHAUSTED is for good; whatever may be sent again is UNAVAILABLE with a RetryInfo.
+    pub(super) fn status(&self) -> Status {
+        let mut message = self.to_string();
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        let (code, details) = match self.remedy() {
+            Remedy::Change => {
+                (Code::InvalidArgument, ErrorDetails::with_bad_request_violation(self.field(), message.clone()))
+            }
+            Remedy::Recode => (Code::Unimplemented, ErrorDetails::new()),
+            Remedy::Split => (Code::ResourceExhausted, ErrorDetails::new()),
+            Remedy::Retry { after } => (Code::Unavailable, ErrorDetails::with_retry_info(Some(after))),
+        };
+        Status::with_error_details(code, message, details)
+    }
+
+    /// Returns the place of what is wrong in the request.
+    fn field(&self) -> &str {
+        match self {
+            Self::Json(JsonError::At { path, .. }) => path,
+            _ => "",
+        }
+    }
+}
+
+/// When it is not known how long it will take.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A gRPC message is a header, and clients limit those.
+const MESSAGE_BYTES_MAX: usize = 1_000;
