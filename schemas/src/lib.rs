@@ -4,6 +4,7 @@
 //! than the protobuf recursion limit of 100, and never allocates more than a multiple of its input.
 #![deny(missing_docs)]
 
+pub mod abridge;
 pub mod canonical;
 pub mod cut;
 pub mod envelope;
