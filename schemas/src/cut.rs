@@ -5,6 +5,9 @@ use crate::event::Cut;
 /// The least `bytes_max` that every message fits.
 pub const BYTES_MIN: usize = 4096;
 
+/// The least bytes of a hole that is a run of fields: what the filler field takes that stands in for it.
+pub const RUN_MIN: usize = 3;
+
 /// What is being cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {

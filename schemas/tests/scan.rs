@@ -158,9 +158,12 @@ fn check_agrees(bytes: &[u8]) -> bool {
     };
     let spans: Vec<&[u8]> = ours.iter().flat_map(|r| &r.scopes).flat_map(|s| s.spans.iter().copied()).collect();
     let scanned: Vec<_> = spans.iter().map(|span| scan_span(span)).collect();
-    let Ok(prost) = prost else {
-        assert!(scanned.iter().any(|span| span.is_err()), "accepted, but {}: {bytes:02x?}", prost.unwrap_err());
-        return false;
+    let prost = match prost {
+        Ok(prost) => prost,
+        Err(error) => {
+            assert!(scanned.iter().any(Result::is_err), "accepted, but {error}: {bytes:02x?}");
+            return false;
+        }
     };
     for (span, scanned) in spans.iter().zip(&scanned) {
         match (scanned, repeated_field(span)) {

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+pub(crate) mod events;
 pub(crate) mod wire;
 
 /// Requests as an SDK may send them.
