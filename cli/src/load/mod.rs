@@ -4,6 +4,7 @@ mod client;
 mod meter;
 mod template;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ struct Shared {
     next_request: AtomicU64,
     requests: u64,
     started: Instant,
-    acknowledged: Option<std::sync::Mutex<std::io::BufWriter<std::fs::File>>>,
+    acknowledged: Option<std::sync::Mutex<std::fs::File>>,
 }
 
 /// Runs the load and prints its figures.
@@ -102,9 +103,6 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<std::process::ExitCode> {
         tally.add(worker?);
     }
     let elapsed = shared.started.elapsed();
-    if let Some(file) = &shared.acknowledged {
-        file.lock().ok().context("a worker stopped while it wrote the acknowledged ids")?.flush()?;
-    }
     let figures = tally.figures(elapsed, shared.templates[0].len(), process.map(Process::finish).transpose()?);
     shared.load.output.print(&figures, |figures, out| figures.write(out))?;
     let complete = figures.errors == 0 && figures.rejected_spans == 0;
@@ -118,7 +116,7 @@ impl Shared {
         let acknowledged = match &load.acknowledged {
             Some(path) => {
                 let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
-                Some(std::sync::Mutex::new(std::io::BufWriter::new(file)))
+                Some(std::sync::Mutex::new(file))
             }
             None => None,
         };
@@ -148,14 +146,18 @@ impl Shared {
         (number < self.requests && !over).then_some((number, due))
     }
 
-    fn record_acknowledged(&self, number: u64, template: &Template) -> std::io::Result<()> {
+    /// Writes a request's span ids at once, so that whoever reads the file sees whole requests that were acknowledged.
+    fn record_acknowledged(&self, number: u64, template: &Template) -> anyhow::Result<()> {
         let Some(file) = &self.acknowledged else { return Ok(()) };
-        let Ok(mut file) = file.lock() else { return Ok(()) };
+        let first = number * self.load.batch as u64;
+        let mut lines = String::with_capacity(template.spans() * 17);
         for span in 0..template.spans() as u64 {
-            let id = template::span_id(self.run, number * self.load.batch as u64 + span);
-            writeln!(file, "{:016x}", u64::from_be_bytes(id))?;
+            let id = u64::from_be_bytes(template::span_id(self.run, first + span));
+            writeln!(lines, "{id:016x}")?;
         }
-        Ok(())
+        let mut file =
+            file.lock().map_err(|_| anyhow::anyhow!("another worker stopped while it wrote the acknowledged ids"))?;
+        Ok(file.write_all(lines.as_bytes())?)
     }
 }
 
@@ -174,7 +176,7 @@ async fn work(shared: Arc<Shared>, mut connection: Connection) -> Tally {
             Ok(rejected) => {
                 tally.accepted(spans - rejected.min(spans), rejected, due.elapsed());
                 if let Err(error) = shared.record_acknowledged(number, template) {
-                    tally.failed(error.into());
+                    tally.failed(error);
                 }
             }
             Err(error) => tally.failed(error),

@@ -1,0 +1,49 @@
+//! `spanseal health`: asks a running server whether it is ready; what a container's health check calls.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
+
+/// Ask a running server whether it is ready.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  spanseal health
+  spanseal health http://127.0.0.1:4319/readyz
+
+Exit codes: 0 ready, 1 not ready, 2 no answer.")]
+pub(crate) struct Health {
+    #[arg(default_value = "http://127.0.0.1:4319/readyz")]
+    url: hyper::Uri,
+    #[command(flatten)]
+    output: crate::output::Output,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    ready: bool,
+    said: String,
+}
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+/// When nothing answers within five seconds.
+pub(crate) async fn run(health: Health) -> anyhow::Result<ExitCode> {
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let url = health.url.clone();
+    let response = tokio::time::timeout(PATIENCE, client.get(url)).await.context("no answer in 5 s")?;
+    let response = response.with_context(|| format!("nothing answers at {}", health.url))?;
+    let ready = response.status().is_success();
+    let said = tokio::time::timeout(PATIENCE, response.into_body().collect()).await??.to_bytes();
+    let answer = Answer { ready, said: String::from_utf8_lossy(&said).trim().to_owned() };
+    health.output.print(&answer, |answer, out| writeln!(out, "{}", answer.said))?;
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
