@@ -3,7 +3,10 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use crate::storage::{Access, Lock, Storage, StorageFile};
 
@@ -18,29 +21,29 @@ impl Storage for Disk {
         if access == Access::Private {
             options.mode(0o600);
         }
-        Ok(Box::new(DiskFile(options.open(path)?)))
+        disk_file(path, options.open(path))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(DiskFile(File::open(path)?)))
+        disk_file(path, File::open(path))
     }
 
     fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(DiskFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        disk_file(path, OpenOptions::new().read(true).write(true).open(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)
+        naming(to, std::fs::rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(path)
+        naming(path, std::fs::remove_file(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(dir)? {
-            names.extend(entry?.file_name().into_string());
+        for entry in naming(dir, std::fs::read_dir(dir))? {
+            names.extend(naming(dir, entry)?.file_name().into_string());
         }
         Ok(names)
     }
@@ -50,69 +53,83 @@ impl Storage for Disk {
         if access == Access::Private {
             builder.mode(0o700);
         }
-        builder.create(path)
+        naming(path, builder.create(path))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+        // The parent of a bare name is the empty path.
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        naming(dir, File::open(dir).and_then(|dir| dir.sync_all()))
     }
 
     fn access(&self, path: &Path) -> io::Result<Access> {
-        let others = std::fs::metadata(path)?.mode() & 0o077;
+        let others = naming(path, std::fs::metadata(path))?.mode() & 0o077;
         Ok(if others == 0 { Access::Private } else { Access::Shared })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = naming(path, file)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock::new(file)),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::Error(error)) => naming(path, Err(error)),
         }
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let free = rustix::fs::statvfs(dir)?;
+        let free = naming(dir, rustix::fs::statvfs(dir).map_err(io::Error::from))?;
         Ok(free.f_bavail.saturating_mul(free.f_frsize))
     }
 }
 
+/// Puts the path into an error, and keeps its kind.
+fn naming<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+fn disk_file(path: &Path, file: io::Result<File>) -> io::Result<Box<dyn StorageFile>> {
+    Ok(Box::new(DiskFile { file: naming(path, file)?, path: path.to_owned() }))
+}
+
 #[derive(Debug)]
-struct DiskFile(File);
+struct DiskFile {
+    file: File,
+    path: PathBuf,
+}
 
 impl StorageFile for DiskFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
-            match self.0.read_at(buffer, offset) {
+            match self.file.read_at(buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                result => return naming(&self.path, result),
             }
         }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        naming(&self.path, self.file.write_all_at(bytes, offset))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        naming(&self.path, self.file.sync_data())
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(naming(&self.path, self.file.metadata())?.len())
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        naming(&self.path, self.file.set_len(bytes))
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
-        use rustix::fs::FallocateFlags;
-        use rustix::io::Errno;
-        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill(&self.0, bytes),
-            result => Ok(result?),
-        }
+        let allocated = match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill(&self.file, bytes),
+            result => result.map_err(io::Error::from),
+        };
+        naming(&self.path, allocated)
     }
 }
 

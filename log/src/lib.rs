@@ -1,9 +1,25 @@
 //! Where batches rest: segment files, recovery, cursors.
 
+pub mod record;
+pub mod segment;
+
 mod disk;
+mod draft;
+mod lookup;
 mod memory;
+mod reader;
+mod recover;
+mod reserve;
+mod scan;
 mod storage;
+mod writer;
 
 pub use disk::Disk;
+pub use lookup::{Place, Stored, read_batch_at, read_record_at};
 pub use memory::{Counts, Fault, Memory, Operation};
+pub use reader::{Damage, Item, Reader};
+pub use record::{BodySize, RecordKind};
+pub use recover::{RecoverError, Recovered, recover};
+pub use segment::{HeaderError, Owner, SegmentStart};
 pub use storage::{Access, Lock, Storage, StorageFile, read_file};
+pub use writer::{CommitError, Committed, OpenError, Options, Writer};

@@ -276,7 +276,7 @@ impl StorageFile for MemoryFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.memory.living()?.tree.file_mut(self.id)?.bytes.len() as u64)
+        Ok(self.memory.living()?.tree.file_mut(self.id)?.size())
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {

@@ -39,6 +39,7 @@ impl Tree {
                 Inode::File(file) => {
                     file.durable.clone_from(&file.bytes);
                     file.dirty.clear();
+                    file.allocated = 0;
                 }
                 Inode::Dir(dir) => dir.unsynced.clear(),
             }

@@ -30,6 +30,8 @@ pub(super) struct FileNode {
     pub(super) durable: Vec<u8>,
     /// What the next sync makes durable.
     pub(super) dirty: Vec<Range<usize>>,
+    /// Space taken in advance; a crash gives it back.
+    pub(super) allocated: u64,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +115,7 @@ impl Tree {
         let free = self.free_bytes();
         let file = self.file_mut(id)?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let grows = (offset + bytes.len()).saturating_sub(file.bytes.len()) as u64;
+        let grows = ((offset + bytes.len()) as u64).saturating_sub(file.size());
         let missing = usize::try_from(grows.saturating_sub(free)).map_err(io::Error::other)?;
         file.write_at(&bytes[..bytes.len().saturating_sub(missing)], offset);
         if missing > 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
@@ -122,15 +124,10 @@ impl Tree {
     pub(super) fn allocate(&mut self, id: usize, bytes: u64) -> io::Result<()> {
         let free = self.free_bytes();
         let file = self.file_mut(id)?;
-        let len = file.bytes.len();
-        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
-        if bytes.saturating_sub(len) as u64 > free {
+        if bytes.saturating_sub(file.size()) > free {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if bytes > len {
-            file.bytes.resize(bytes, 0);
-            file.dirty.push(len..bytes);
-        }
+        file.allocated = bytes;
         Ok(())
     }
 
@@ -171,7 +168,7 @@ impl Tree {
             let Inode::Dir(dir) = inode else { continue };
             for id in dir.entries.values() {
                 if let Inode::File(file) = &self.inodes[*id] {
-                    bytes += file.bytes.len() as u64;
+                    bytes += file.size();
                 }
             }
         }
@@ -201,7 +198,7 @@ impl Tree {
 
 impl Inode {
     pub(super) fn file(access: Access) -> Inode {
-        Inode::File(FileNode { access, bytes: Vec::new(), durable: Vec::new(), dirty: Vec::new() })
+        Inode::File(FileNode { access, bytes: Vec::new(), durable: Vec::new(), dirty: Vec::new(), allocated: 0 })
     }
 
     pub(super) fn dir() -> Inode {
@@ -215,6 +212,10 @@ impl FileNode {
         let len = buffer.len().min(self.bytes.len() - start);
         buffer[..len].copy_from_slice(&self.bytes[start..start + len]);
         Ok(len)
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.allocated.max(self.bytes.len() as u64)
     }
 
     pub(super) fn sync(&mut self) {
