@@ -102,26 +102,16 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// Says whether a name exists.
-pub(crate) fn exists(storage: &dyn Storage, path: &Path) -> io::Result<bool> {
-    match storage.open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Reads a whole file of at most `bytes_max` bytes.
 ///
 /// # Errors
 /// `InvalidData` when it is longer.
 pub fn read_file(storage: &dyn Storage, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let file = storage.open(path)?;
-    let mut bytes = vec![0; bytes_max.saturating_add(1)];
+    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is over {bytes_max} bytes", path.display()));
+    let size = usize::try_from(file.size()?).ok().filter(|size| *size <= bytes_max).ok_or_else(too_long)?;
+    let mut bytes = vec![0; size];
     let read = read_full(file.as_ref(), &mut bytes, 0)?;
-    if read > bytes_max {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("longer than {bytes_max} bytes")));
-    }
     bytes.truncate(read);
     Ok(bytes)
 }

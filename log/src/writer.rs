@@ -329,7 +329,14 @@ pub(crate) fn cut(storage: &dyn Storage, dir: &Path, first: u64, bytes: u64) {
 
 /// Creates a directory if need be, and makes its name durable even if a process that is gone created it.
 pub(crate) fn ensure_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
-    match storage.create_dir(dir, Access::Shared) {
+    let created = match (storage.create_dir(dir, Access::Shared), dir.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            ensure_dir(storage, parent)?;
+            storage.create_dir(dir, Access::Shared)
+        }
+        (created, _) => created,
+    };
+    match created {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
