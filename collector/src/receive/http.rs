@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
 use hyper::{Response, StatusCode, Version};
 use prost::Message;
 use serde_json::json;
@@ -24,8 +25,9 @@ pub(super) async fn export(State(receiver): State<Arc<Receiver>>, request: Reque
     let answer = answer(&receiver, &head.headers, media, &mut body).await;
     let protocol = media.map_or(Protocol::other, Media::protocol);
     receiver.count(protocol, since, &answer);
-    // A client that waits to be told to go on has sent nothing.
-    if answer.is_err() && head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) {
+    if let Err(problem) = &answer
+        && still_sending(problem, &head)
+    {
         receiver.drain(&mut body).await;
     }
     let media = media.unwrap_or(Media::Json);
@@ -66,6 +68,13 @@ async fn answer(
             receiver.submit(bytes, Encoding::Json, permit).await
         }
     }
+}
+
+/// Whether the client gets to the answer only when all that it sends is read: in HTTP/1, unless it waits to be told to
+/// go on, or stopped sending.
+fn still_sending(problem: &Problem, head: &Parts) -> bool {
+    let silent = matches!(problem, Problem::Slow { .. } | Problem::Broken);
+    head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) && !silent
 }
 
 fn gzipped(headers: &HeaderMap) -> Result<bool, Problem> {

@@ -1,1 +1,5 @@
-
+mod grpc;
+mod harness;
+mod http;
+mod limits;
+mod stop;
