@@ -18,7 +18,7 @@ use std::str;
 use spanseal_ledger::StreamId;
 
 use crate::replace::{Durability, replace};
-use crate::storage::{Access, Storage, read_file};
+use crate::storage::{Storage, read_file};
 
 /// The next index of each stream, for one reader of a data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Cursor {
             let _ = writeln!(text, "{stream} {next}");
         }
         text.push_str("end\n");
-        replace(storage, path, text.as_bytes(), Access::Shared, durability)
+        replace(storage, path, text.as_bytes(), durability)
     }
 
     /// The index that comes next in a stream; 0 in one that the cursor does not know.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use spanseal_ledger::StreamId;
 
-use crate::replace::{Durability, replace};
+pub use crate::replace::{Durability, replace};
+
 use crate::segment::Owner;
 use crate::storage::{Access, Lock, Storage, read_file};
 use crate::writer::ensure_dir;
@@ -105,7 +106,7 @@ impl DataDir {
     /// When the disk fails.
     pub fn write_name(&self, name: &str) -> io::Result<()> {
         let text = format!("{name}\n");
-        replace(self.storage(), &self.root.join("name"), text.as_bytes(), Access::Shared, Durability::Synced)
+        replace(self.storage(), &self.root.join("name"), text.as_bytes(), Durability::Synced)
     }
 
     /// The file of a key.
@@ -142,7 +143,7 @@ impl DataDir {
     /// # Errors
     /// When the disk fails.
     pub fn write_checkpoint(&self, owner: &Owner, note: &str, durability: Durability) -> io::Result<()> {
-        replace(self.storage(), &self.checkpoint(owner), note.as_bytes(), Access::Shared, durability)
+        replace(self.storage(), &self.checkpoint(owner), note.as_bytes(), durability)
     }
 
     /// The streams that have a directory, ascending. Names that are no stream's are left out.

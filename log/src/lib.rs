@@ -20,14 +20,13 @@ mod writer;
 
 pub use cursor::{Cursor, CursorError};
 pub use disk::Disk;
-pub use files::{DataDir, KeyFile, LockError};
+pub use files::{DataDir, Durability, KeyFile, LockError};
 pub use key_file::{KeyBytes, KeyFileError, load_key, load_or_create_key};
 pub use lookup::{Place, Stored, read_batch_at, read_record_at};
 pub use memory::{Counts, Fault, Memory, Operation};
 pub use reader::{Damage, Item, Reader};
 pub use record::{BodySize, RecordKind};
 pub use recover::{RecoverError, Recovered, recover};
-pub use replace::{Durability, replace};
 pub use segment::{HeaderError, Owner, SegmentStart};
 pub use storage::{Access, Lock, Storage, StorageFile, read_file};
 pub use writer::{CommitError, Committed, OpenError, Options, Writer};

@@ -11,7 +11,7 @@ pub enum Durability {
     /// Yes: two fsyncs.
     Synced,
     /// No: a power cut may leave the old file, the new one, a part of it or none, and readers must bear that.
-    Unsynced,
+    Replaced,
 }
 
 /// Puts `bytes` in the place of a file: a reader sees the old ones or the new ones.
@@ -22,11 +22,16 @@ pub enum Durability {
 /// 3. It is renamed. A crash here leaves the old file or the new one.
 /// 4. The directory is synced. From here on a crash leaves the new file.
 ///
-/// Steps 2 and 4 are left out for [`Durability::Unsynced`].
+/// Steps 2 and 4 are left out for [`Durability::Replaced`].
 ///
 /// # Errors
 /// When the disk fails; the old file is then still there, or the new one is.
-pub fn replace(
+pub fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    replace_with(storage, path, bytes, Access::Shared, durability)
+}
+
+/// Does what [`replace`] does, and says who may read the new file.
+pub(crate) fn replace_with(
     storage: &dyn Storage,
     path: &Path,
     bytes: &[u8],

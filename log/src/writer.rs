@@ -336,11 +336,15 @@ pub(crate) fn ensure_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
         }
         (created, _) => created,
     };
-    match created {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+    let existed = created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
+    if !existed {
+        created?;
     }
-    dir.parent().map_or(Ok(()), |parent| storage.sync_dir(parent))
+    match dir.parent().map_or(Ok(()), |parent| storage.sync_dir(parent)) {
+        // A directory that somebody prepared in one that is not ours.
+        Err(error) if existed && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// A new segment takes the place of what is at or after its first index: there must be no record of any.
