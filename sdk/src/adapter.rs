@@ -1,0 +1,147 @@
+//! The one place that faces opentelemetry's processor and exporter traits, which change between releases.
+//!
+//! Nothing here may use `tracing`: inside a processor it deadlocks or recurses.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use opentelemetry::trace::Span as _;
+use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use spanseal_authority::action::Action;
+use spanseal_authority::claims::Business;
+use spanseal_authority::is_text;
+use spanseal_schemas::names;
+
+use crate::actor::Actor;
+use crate::producer::{Belongings, Producer, Statement, random};
+
+/// Puts the signed claims onto spans as they end, after taking away every `provenance.*` and `spanseal.*` attribute that
+/// the application set: so claims cannot be forged, doubled, or crowded out by a limit on attributes.
+#[derive(Debug)]
+pub(crate) struct Provenance<P> {
+    next: P,
+    producer: Arc<Producer>,
+}
+
+impl<P> Provenance<P> {
+    pub(crate) fn new(next: P, producer: Arc<Producer>) -> Self {
+        Self { next, producer }
+    }
+}
+
+impl<P: SpanProcessor> SpanProcessor for Provenance<P> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        if let Some(actor) = Actor::in_context(context) {
+            self.producer.pending.put(span.span_context().span_id(), Belongings::Actor(actor));
+        }
+        self.next.on_start(span, context);
+    }
+
+    fn on_end(&self, mut span: SpanData) {
+        self.producer.ended.fetch_add(1, Ordering::Relaxed);
+        span.attributes.retain(|attribute| !is_reserved(attribute.key.as_str()));
+        let signed = match self.producer.pending.take(span.span_context.span_id()) {
+            Some(Belongings::Signed(attributes)) => attributes,
+            Some(Belongings::Actor(actor)) => sign_plain(&self.producer, &actor, &mut span),
+            None => sign_plain(&self.producer, self.producer.actor(), &mut span),
+        };
+        span.attributes.extend(signed);
+        self.next.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.next.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.next.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.next.set_resource(resource);
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    key.starts_with("provenance.") || key.starts_with("spanseal.")
+}
+
+/// Signs for a span that is an action by its plain attributes, made by whatever library: who acted and with which tool.
+/// Nothing is known of a decision, and the claims say none.
+fn sign_plain(producer: &Producer, actor: &Actor, span: &mut SpanData) -> Vec<KeyValue> {
+    let Some(kind) = span.attributes.iter().find_map(action_kind) else { return Vec::new() };
+    let Ok(salt) = random() else { return Vec::new() };
+    let tool = one_tool_name(&mut span.attributes).filter(|tool| is_text(tool));
+    let statement = Statement {
+        span: &span.span_context,
+        parent: span.parent_span_id,
+        actor,
+        action: Action { kind: kind.to_owned(), target: None, tool, arguments: None, salt },
+        business: Business::default(),
+        approval: None,
+    };
+    producer.sign(statement).unwrap_or_default()
+}
+
+fn action_kind(attribute: &KeyValue) -> Option<&'static str> {
+    let Value::String(value) = &attribute.value else { return None };
+    match (attribute.key.as_str(), value.as_str()) {
+        (names::GEN_AI_OPERATION_NAME, "execute_tool") => Some("execute_tool"),
+        (names::GEN_AI_OPERATION_NAME, "invoke_agent") => Some("invoke_agent"),
+        (names::MCP_METHOD_NAME, "tools/call") => Some("tools/call"),
+        _ => None,
+    }
+}
+
+/// Returns the tool's name, the last when it was set again, and leaves only that one.
+fn one_tool_name(attributes: &mut Vec<KeyValue>) -> Option<String> {
+    let is_name = |attribute: &KeyValue| attribute.key.as_str() == names::GEN_AI_TOOL_NAME;
+    let last = attributes.iter().rposition(is_name)?;
+    let name = attributes[last].value.as_str().into_owned();
+    let mut at = 0;
+    attributes.retain(|attribute| {
+        at += 1;
+        at - 1 == last || !is_name(attribute)
+    });
+    matches!(attributes.iter().find(|attribute| is_name(attribute))?.value, Value::String(_)).then_some(name)
+}
+
+/// Counts what the exporter took over.
+#[derive(Debug)]
+pub(crate) struct Counted<E> {
+    next: E,
+    producer: Arc<Producer>,
+}
+
+impl<E> Counted<E> {
+    pub(crate) fn new(next: E, producer: Arc<Producer>) -> Self {
+        Self { next, producer }
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for Counted<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len() as u64;
+        let exported = self.next.export(batch).await;
+        if exported.is_ok() {
+            self.producer.exported.fetch_add(spans, Ordering::Relaxed);
+        }
+        exported
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.next.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.next.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.next.set_resource(resource);
+    }
+}

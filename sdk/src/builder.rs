@@ -1,0 +1,156 @@
+//! From settings to a running SDK.
+
+use std::sync::Arc;
+
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider};
+use spanseal_authority::is_text;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::action::make_global;
+use crate::actor::Actor;
+use crate::adapter::{Counted, Provenance};
+use crate::guard::Guard;
+use crate::key::Key;
+use crate::producer::Producer;
+
+/// Begins the set-up. `OTEL_*` variables mean what OpenTelemetry says, except that sampling cannot switch recording off.
+#[must_use]
+pub fn init() -> Builder {
+    Builder::default()
+}
+
+/// The settings. [`Builder::key`], [`Builder::actor`] and [`Builder::audience`] must be given.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    service: Option<String>,
+    endpoint: Option<String>,
+    audience: Option<String>,
+    key: Option<Key>,
+    actor: Option<Actor>,
+}
+
+/// Why the SDK cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// A setting was not given.
+    #[error("`{setting}` is not set; call `.{setting}({example})` before install")]
+    Missing {
+        /// The builder's method.
+        setting: &'static str,
+        /// What to give it.
+        example: &'static str,
+    },
+    /// A name that cannot stand in claims.
+    #[error(
+        "{0:?} is no usable name; write 1 to 1024 bytes without control characters, and at most 16 parties in a chain"
+    )]
+    Name(String),
+    /// The exporter needs a tokio runtime.
+    #[error("there is no tokio runtime here; call this inside one, for example under #[tokio::main]")]
+    NoRuntime,
+    /// The exporter refuses its settings.
+    #[error("the OTLP exporter refuses its settings; check the endpoint and OTEL_EXPORTER_OTLP_*: {0}")]
+    Exporter(#[from] ExporterBuildError),
+    /// The operating system gives no random bytes.
+    #[error("no random bytes from the operating system: {0}")]
+    Random(getrandom::Error),
+    /// A subscriber is there already.
+    #[error(
+        "this program has a tracing subscriber already; add `guard.layer()` to it and call `start` instead of `install`: {0}"
+    )]
+    Subscriber(#[from] TryInitError),
+    /// The SDK runs already.
+    #[error("the SDK is installed already; install it once, where the program starts")]
+    Installed,
+}
+
+impl Builder {
+    /// Names the service. Not set: `OTEL_SERVICE_NAME`.
+    #[must_use]
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.service = Some(name.into());
+        self
+    }
+
+    /// Where OTLP/gRPC goes, for example `http://127.0.0.1:4317`. Not set: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`.
+    #[must_use]
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// For which deployment the claims are made: the collector's audience.
+    #[must_use]
+    pub fn audience(mut self, deployment: impl Into<String>) -> Self {
+        self.audience = Some(deployment.into());
+        self
+    }
+
+    /// The key that signs, which the collector's configuration names as the actor's.
+    #[must_use]
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Who acts where no other [`Actor::scope`] says so.
+    #[must_use]
+    pub fn actor(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
+    /// Starts, makes [`crate::action`] work everywhere in the program, and installs a `tracing` subscriber: spans to the
+    /// collector, log lines to standard error by `RUST_LOG`, which filters only those.
+    ///
+    /// # Errors
+    /// As [`Builder::start`]; another subscriber or another SDK that is installed already.
+    pub fn install(self) -> Result<Guard, InitError> {
+        let guard = self.start()?;
+        let lines =
+            tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::from_default_env());
+        tracing_subscriber::registry().with(lines).with(guard.layer()).try_init()?;
+        if !make_global(guard.recorder().clone()) {
+            return Err(InitError::Installed);
+        }
+        Ok(guard)
+    }
+
+    /// Starts without touching anything global: for programs with a subscriber of their own, to which
+    /// [`Guard::layer`] is added, and which use [`Guard::action`].
+    ///
+    /// # Errors
+    /// A setting that is missing or unusable; no tokio runtime.
+    pub fn start(self) -> Result<Guard, InitError> {
+        let missing = |setting, example| InitError::Missing { setting, example };
+        let audience = self.audience.ok_or(missing("audience", "\"acme.example/agents\""))?;
+        let key = self.key.ok_or(missing("key", "Key::file(\"agent.key\")?"))?;
+        let actor = self.actor.ok_or(missing("actor", "Actor::agent(\"spiffe://acme.example/agent/deployer\")"))?;
+        if let Some(name) = actor.unusable_name().or((!is_text(&audience)).then_some(&audience)) {
+            return Err(InitError::Name(name.to_owned()));
+        }
+        tokio::runtime::Handle::try_current().map_err(|_| InitError::NoRuntime)?;
+        let mut exporter = SpanExporter::builder().with_tonic();
+        if let Some(endpoint) = self.endpoint {
+            exporter = exporter.with_endpoint(endpoint);
+        }
+        let producer = Arc::new(Producer::new(audience, key, actor).map_err(InitError::Random)?);
+        let batches = BatchSpanProcessor::builder(Counted::new(exporter.build()?, producer.clone())).build();
+        let mut resource = Resource::builder();
+        if let Some(service) = self.service {
+            resource = resource.with_service_name(service);
+        }
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource.build())
+            .with_sampler(Sampler::AlwaysOn) // a parent's flag or an OTEL_* variable would switch evidence off
+            .with_span_processor(Provenance::new(batches, producer.clone()))
+            .build();
+        Ok(Guard::new(provider, producer))
+    }
+}

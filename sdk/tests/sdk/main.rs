@@ -1,0 +1,7 @@
+//! The SDK against an OTLP collector in the same process, judged as Spanseal's collector judges.
+
+mod actions;
+mod forging;
+mod plain;
+mod running;
+mod sink;
