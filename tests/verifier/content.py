@@ -1,0 +1,141 @@
+"""What events refer to: resources, other events and payload records, format.md section 15."""
+
+from .batch import ASSESSMENT, CONFLICT, RESOURCE, SPAN, magic_version
+from .codes import Finding
+from .crypto import sha256
+from .cuts import BadCut, check_cuts
+from .envelope import EVENTS, NotCanonical, UnknownVersion, decode_event
+from .reader import Reader, Short
+
+PAYLOAD_MAGIC = b"spanseal/payl/v1"
+PAYLOAD_HEAD = 16 + 16 + 16 + 16 + 2 + 2 + 24
+TAG_LEN = 16
+WHATS = {"resource": 1, "scope": 2, "tenant": 3, "configuration": 4}
+BLOCK_BITS = 16
+
+
+class Content:
+    """Checks the bodies of one stream's events, and its payload records."""
+
+    def __init__(self, stream, add):
+        """`add(finding, index)` reports a finding of this stream."""
+        self.stream, self.add = stream, add
+        self.kinds = bytearray()
+        self.whats = {}
+        self.elsewhere = []
+        self.payloads = {}
+        self.settled = set()
+
+    def skip_to(self, index):
+        """Takes the events before the index as unread."""
+        self.kinds = bytearray(index)
+
+    def note_kind(self, kind):
+        """Keeps the next event's kind, for references to it."""
+        self.kinds.append(kind)
+
+    def event(self, index, epoch, event):
+        """Checks one event; raises its first fault."""
+        kind = event[0]
+        if kind not in EVENTS:
+            return
+        try:
+            fields = decode_event(kind, event[1:])
+        except UnknownVersion as unknown:
+            raise Finding("unknown_version", f"an event of kind {kind}: {unknown}", index) from None
+        except NotCanonical as reason:
+            raise Finding("envelope", f"an event of kind {kind} is not canonical: {reason}", index) from None
+        if kind == RESOURCE:
+            self.whats[index] = fields.get("what", 0), epoch
+        self._check(index, epoch, kind, fields)
+
+    def _check(self, index, epoch, kind, fields):
+        """Checks what a decoded event refers to and what was cut from it; raises the first fault."""
+        self._payloads(index, fields.get("payloads", ()))
+        if kind in (SPAN, CONFLICT, ASSESSMENT):
+            for field, what in WHATS.items():
+                if field in fields:
+                    self._resource(index, epoch, field, what, fields[field])
+        self._events(index, kind, fields)
+        try:
+            check_cuts(fields.get("span", fields.get("content", b"")), fields.get("cuts", ()))
+        except BadCut as bad:
+            raise Finding("envelope", str(bad), index) from None
+
+    def _resource(self, index, epoch, field, what, target):
+        """Raises unless the target is an earlier resource event of that kind, epoch and run of 65,536."""
+        if target >= index or self.whats.get(target) != (what, epoch) or target >> BLOCK_BITS != index >> BLOCK_BITS:
+            raise Finding("envelope", f"{field} {target} is no such resource event before {index}", index)
+
+    def _events(self, index, kind, fields):
+        """Checks references to events; those to other streams are kept for the end."""
+        for name, wanted in (("event", SPAN), ("first", SPAN), ("events", None)):
+            refs = fields.get(name, [])
+            for ref in refs if isinstance(refs, list) else [refs]:
+                stream, target = ref.get("stream", self.stream), ref.get("index", 0)
+                if stream != self.stream:
+                    self.elsewhere.append((index, stream, target, wanted))
+                elif target >= index or (wanted and self.kinds[target] not in (wanted, 0)):
+                    raise Finding("envelope", f"{name} {target} is no such event before {index}", index)
+
+    def refers_elsewhere(self, contents):
+        """Reports references to events of other streams that are there and do not hold such an event."""
+        for index, stream, target, wanted in self.elsewhere:
+            other = contents.get(stream)
+            if other is None:
+                continue
+            if target >= len(other.kinds) or (wanted and other.kinds[target] not in (wanted, 0)):
+                self.add(Finding("envelope", f"event {stream.hex()}-{target} is not there, or no such event", index), index)
+
+    def payload(self, body):
+        """Takes a payload record of the present segment."""
+        try:
+            self.payloads[sha256(body)] = [parse_payload(body, self.stream), False]
+        except Finding as finding:
+            self.add(finding, len(self.kinds))
+
+    def _payloads(self, index, ids):
+        """Checks the payload records that an event lists, in chunk order; a missing one is noted."""
+        group = None
+        for chunk, payload in enumerate(ids):
+            if payload not in self.payloads:
+                self.add(Finding("payload_missing", f"payload record {payload.hex()[:8]} is not there", index), index)
+                continue
+            held = self.payloads[payload]
+            held[1] = True
+            if held[0][1:] != (chunk, len(ids)) or group not in (None, held[0][0]):
+                raise Finding("payload_mismatch", f"payload record {payload.hex()[:8]} is another chunk", index)
+            group = held[0][0]
+
+    def batch_end(self):
+        """Marks the payload records so far as belonging to batches that are there."""
+        self.settled = set(self.payloads)
+
+    def segment_end(self, last):
+        """Reports payload records that no event of the segment lists; those behind its last batch are unfinished."""
+        for payload, (_, used) in self.payloads.items():
+            if used:
+                continue
+            if payload in self.settled:
+                text = f"no event lists payload record {payload.hex()[:8]}"
+                self.add(Finding("payload_mismatch", text), len(self.kinds))
+            elif last:
+                self.add(Finding("torn_tail", "a payload record without its batch ends the stream"), len(self.kinds))
+        self.payloads, self.settled = {}, set()
+
+
+def parse_payload(body, stream):
+    """Returns (group, chunk, chunks) of a payload record; raises a Finding."""
+    try:
+        magic_version(body, PAYLOAD_MAGIC, "payload record")
+        if len(body) < PAYLOAD_HEAD + TAG_LEN:
+            raise Short("it is shorter than its head")
+    except Short as short:
+        raise Finding("payload_mismatch", f"a payload record does not parse: {short}") from None
+    reader = Reader(body)
+    reader.take(16)
+    named, _subject, group = reader.take(16), reader.take(16), reader.take(16)
+    chunk, chunks = reader.number(2), reader.number(2)
+    if named != stream:
+        raise Finding("payload_mismatch", f"a payload record names stream {named.hex()}")
+    return group, chunk, chunks

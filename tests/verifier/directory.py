@@ -1,0 +1,204 @@
+"""A data directory as the inputs of a verification, format.md sections 11 and 12."""
+
+import re
+from dataclasses import dataclass, field
+
+from .batch import SIGNED_LEN, parse_seal
+from .codes import Finding
+from .crypto import sha256, verify
+from .merkle import Tree, leaf_hash
+from .reader import Short
+from .segments import BATCH, PAYLOAD, ROOT_LEAF, ROOT_STREAM, read_segments
+from .verification import Inputs
+
+
+def read_directory(folder):
+    """Returns the Inputs in a data directory."""
+    inputs = Inputs(root_checkpoint=_read(folder / "rootlog" / "checkpoint"))
+    if (folder / "rootlog").is_dir():
+        inputs.leaves, inputs.root_findings = read_root_log(read_segments(folder / "rootlog"))
+    streams = folder / "streams"
+    for path in sorted(streams.iterdir()) if streams.is_dir() else ():
+        if re.fullmatch("[0-9a-f]{32}", path.name):
+            inputs.streams[bytes.fromhex(path.name)] = SegmentSource(read_segments(path), _read(path / "checkpoint"))
+    return inputs
+
+
+def _read(path):
+    """Returns a file's bytes, or None if there is none."""
+    return path.read_bytes() if path.is_file() else None
+
+
+def read_root_log(segments):
+    """Returns the root leaves in order, and the findings about their segments."""
+    log = _RootLeaves()
+    segments = _without_unfinished(segments, log.findings.append)
+    for place, segment in enumerate(segments):
+        limit = segments[place + 1].first if place + 1 < len(segments) else None
+        log.segment(segment, limit)
+    log.superseded_leaves()
+    return log.leaves, log.findings
+
+
+@dataclass
+class _RootLeaves:
+    """The root leaves as they are read."""
+
+    leaves: list = field(default_factory=list)
+    findings: list = field(default_factory=list)
+    superseded: list = field(default_factory=list)
+    tree: Tree = field(default_factory=Tree)
+    lost: bool = False
+
+    def add(self, code, text):
+        """Keeps a finding at the next leaf; behind one that says tampered no leaf has a sure index."""
+        self.findings.append(Finding(code, text, len(self.leaves)))
+        self.lost = self.lost or code != "torn_tail"
+
+    def segment(self, segment, limit):
+        """Takes the leaves of one segment; those at or after the limit are superseded."""
+        if segment.fault:
+            self.add(segment.fault.code, segment.fault.text)
+        elif not self.lost:
+            self._header(segment.header)
+        if self.lost:
+            return
+        index = segment.first
+        for kind, body in segment.records():
+            if kind is None:
+                self._torn(body, limit)
+            elif kind != ROOT_LEAF:
+                self.add("damaged", f"a record of type {kind} in the root log")
+                return
+            elif limit is not None and index >= limit:
+                self.superseded.append((index, body))
+                index += 1
+            else:
+                self.leaves.append(body)
+                self.tree.append(leaf_hash(body))
+                index += 1
+
+    def _header(self, header):
+        if header.stream != ROOT_STREAM:
+            self.add("wrong_stream", "a segment of the root log names a stream")
+        if header.first != len(self.leaves):
+            code = "index_gap" if self.leaves else "head_missing"
+            self.add(code, f"a segment begins at {header.first} after {len(self.leaves)} leaves")
+        elif header.frontier != self.tree.frontier or any(header.last_seal):
+            self.add("root_mismatch", f"the header at {header.first} has another frontier")
+
+    def _torn(self, why, limit):
+        if limit is not None and len(self.leaves) < limit:
+            self.add("damaged", why)
+        else:
+            self.add("torn_tail", why)
+
+    def superseded_leaves(self):
+        """Reports superseded leaves that differ from those that took their place."""
+        for index, body in self.superseded:
+            if index < len(self.leaves) and self.leaves[index] != body:
+                self.findings.append(Finding("damaged", f"the superseded root leaf {index} differs", index))
+
+
+def _without_unfinished(segments, add):
+    """Returns the segments without a last one whose header is cut short: an interrupted write."""
+    if segments and segments[-1].short:
+        add(Finding("torn_tail", "the last segment has no whole header", segments[-1].first))
+        return segments[:-1]
+    return segments
+
+
+@dataclass
+class SegmentSource:
+    """A stream's segments and its checkpoint."""
+
+    segments: list
+    checkpoint: bytes | None = None
+
+    def feed(self, check):
+        """Gives the check every record that counts, in order, and then the superseded ones."""
+        segments = _without_unfinished(self.segments, check.add)
+        superseded = []
+        for place, segment in enumerate(segments):
+            limit = segments[place + 1].first if place + 1 < len(segments) else None
+            if self._header(check, segment):
+                self._records(check, segment, limit, superseded)
+            if check.content:
+                check.content.segment_end(limit is None)
+        for first, raw in superseded:
+            _check_superseded(check, first, raw)
+
+    def _header(self, check, segment):
+        """Checks a segment's header against the stream so far; returns whether its records can be read."""
+        if segment.fault:
+            check.add(segment.fault)
+            check.stop(segment.fault.code)
+            return False
+        header = segment.header
+        if header.stream != check.stream:
+            check.add(Finding("wrong_stream", f"the segment at {header.first} names stream {header.stream.hex()}"))
+            return True
+        if check.stopped or header.first != check.next:
+            self._resume(check, header)
+        elif header.last_seal != check.last_hash:
+            check.add(Finding("broken_link", f"the segment at {header.first} does not name the seal before it"))
+        elif header.frontier != check.tree.frontier:
+            check.add(Finding("root_mismatch", f"the segment at {header.first} has another frontier"))
+        return True
+
+    def _resume(self, check, header):
+        """Goes on at a segment that does not begin where the one before it ended."""
+        if check.stopped == "unknown_version":
+            return
+        if not check.stopped and header.first > check.next:
+            code = "index_gap" if check.next else "head_missing"
+            check.add(Finding(code, f"a segment begins at {header.first} after {check.next} events"))
+        if header.first > check.next:
+            check.resume(header.first, header.frontier, header.last_seal)
+
+    def _records(self, check, segment, limit, superseded):
+        """Gives the check the batches and payload records of a segment."""
+        for kind, body in segment.records():
+            first = int.from_bytes(body[40:48], "big") if kind == BATCH else None
+            if kind is None:
+                _torn(check, body, limit)
+            elif kind == BATCH and limit is not None and first >= limit:
+                superseded.append((first, body))
+            elif kind == BATCH:
+                if check.batch(body) and check.content:
+                    check.content.batch_end()
+            elif kind == PAYLOAD:
+                if check.content:
+                    check.content.payload(body)
+            elif kind == ROOT_LEAF:
+                check.add(Finding("damaged", "a root leaf stands in a stream"))
+            else:
+                check.add(Finding("unknown_version", f"a record of the unknown type {kind}"))
+
+
+def _torn(check, why, limit):
+    """Reports a torn record: an interrupted write at the end or among superseded records, else damage."""
+    if check.stopped:
+        return
+    if limit is not None and check.next < limit:
+        check.add(Finding("damaged", why))
+        check.stop("damaged")
+    else:
+        check.add(Finding("torn_tail", why))
+
+
+def _check_superseded(check, first, raw):
+    """Reports a superseded batch that differs from the one that took its place."""
+    held = check.batches.get(first)
+    if held == sha256(raw) or (held is None and first >= check.next):
+        return
+    try:
+        seal = parse_seal(raw)
+    except (Short, Finding):
+        check.add(Finding("damaged", f"a superseded batch at {first} does not parse", first))
+        return
+    key = check.keys.get(seal.epoch)
+    if key and verify(key[1:], seal.signature, seal.raw[:SIGNED_LEN]):
+        check.add(Finding("fork", f"a superseded batch at {first} is validly signed and differs", first))
+    else:
+        check.add(Finding("damaged", f"a superseded batch at {first} differs", first))
