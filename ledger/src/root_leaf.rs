@@ -27,7 +27,6 @@ const MAGIC: &[u8; 16] = b"spanseal/root/v1";
 
 /// What a root leaf says. Keys are raw: registering one that is weak is a fault that verification names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "read one at a time")]
 pub enum RootOp {
     /// Leaf 0: the deployment and its first keys.
     Genesis(Genesis),

@@ -1,5 +1,6 @@
 //! What verification finds: the codes of format.md section 14, where, and with which numbers.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use crate::batch::BatchError;
@@ -165,9 +166,9 @@ pub enum Detail {
         /// Of what.
         what: &'static str,
         /// What it should be.
-        expected: Hash,
+        expected: Box<Hash>,
         /// What it is.
-        got: Hash,
+        got: Box<Hash>,
     },
     /// The key that is concerned.
     Key(KeyId),
@@ -189,9 +190,9 @@ impl fmt::Display for Detail {
             Detail::Numbers { what, expected, got } => write!(f, "{what} is {got}, not {expected}"),
             Detail::Hashes { what, expected, got } => {
                 write!(f, "{what} is ")?;
-                write_hex(f, got)?;
+                write_hex(f, got.as_slice())?;
                 f.write_str(", not ")?;
-                write_hex(f, expected)
+                write_hex(f, expected.as_slice())
             }
             Detail::Key(id) => write!(f, "key {id}"),
             Detail::Batch(error) => error.fmt(f),
