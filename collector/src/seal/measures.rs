@@ -1,0 +1,64 @@
+//! The stream's counters, looked up once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+
+use crate::serve::metrics::{Metrics, SpanLabels, SpanOutcome};
+
+/// What a stream writes to `/metrics`.
+pub(crate) struct Measures {
+    all: Arc<Metrics>,
+    pub(crate) sealed: Counter,
+    pub(crate) duplicate: Counter,
+    pub(crate) invalid: Counter,
+    pub(crate) refused: Counter,
+}
+
+impl Measures {
+    pub(crate) fn new(all: Arc<Metrics>) -> Self {
+        let outcome = |outcome| all.seal.spans.get_or_create_owned(&SpanLabels { outcome });
+        Self {
+            sealed: outcome(SpanOutcome::sealed),
+            duplicate: outcome(SpanOutcome::duplicate),
+            invalid: outcome(SpanOutcome::invalid),
+            refused: outcome(SpanOutcome::refused),
+            all,
+        }
+    }
+
+    /// One group became durable.
+    pub(crate) fn committed(&self, bytes: usize, took: Duration) {
+        let seal = &self.all.seal;
+        seal.groups.inc();
+        seal.log_bytes.inc_by(bytes as u64);
+        seal.group_bytes.observe(bytes as f64);
+        seal.fsync_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn rewritten(&self) {
+        self.all.seal.rewrites.inc();
+    }
+
+    pub(crate) fn epoch_opened(&self) {
+        self.all.seal.epochs.inc();
+    }
+
+    pub(crate) fn checkpoint_signed(&self) {
+        self.all.seal.checkpoints.inc();
+    }
+
+    /// The stream has grown to this size.
+    pub(crate) fn size(&self, events: u64) {
+        self.all.seal.size_events.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn batches(&self, batches: u64) {
+        self.all.seal.batches.inc_by(batches);
+    }
+
+    pub(crate) fn window(&self, entries: usize) {
+        self.all.seal.window_entries.set(entries as i64);
+    }
+}

@@ -1,0 +1,62 @@
+//! The sealing engine: everything between `Intake::submit` and the durable, sealed log.
+//!
+//! ```text
+//!  many tokio tasks                      one thread a stream                      one thread
+//!  intake::Door                          stream::Stream                           checkpoints
+//!   scan, refuse bad spans    bounded     retry window, references, payloads       every second: note over
+//!   classify, assess, cuts -> channel ->  events -> batches -> seals               what is durable
+//!   fingerprints                          ONE commit for all that waited           every 10 s: root leaf
+//!   wait for the answer  <--- oneshot ---  answers, then publishes (size, root) --> watch --> cursors
+//! ```
+//!
+//! Who owns what: a [`stream::Stream`] owns its head, epoch key, log writer, retry window and references, and runs on one
+//! thread without a lock. The root log has one owner at a time behind a mutex that is only taken when an epoch opens or
+//! closes and when checkpoints are due, never per group. Everything runs over `dyn log::Storage`, and time is handed in, so
+//! that the tests run the whole of it on memory, crash it at every operation, and start it again.
+//!
+//! What holds, whatever happens:
+//! 1. An answer follows the fsync of the batch that holds the span ([`stream`]).
+//! 2. An index is signed once. A group that could not be written ends its epoch: its bytes are written again elsewhere by
+//!    the log, or the process stops ([`stream`], [`epoch`]).
+//! 3. A root leaf is durable before the opening that quotes it, and a closing is durable before the root leaf that says so
+//!    ([`epoch`]).
+//! 4. Start-up is the only recovery: a crash anywhere, in start-up too, is followed by the same steps ([`start`]).
+//! 5. Nothing that can fail stands between a span's entry in the retry window and the commit: what may fail (disk space,
+//!    subjects' keys) comes before the first span of a group.
+
+mod checkpoints;
+mod cutting;
+mod durable;
+mod engine;
+mod epoch;
+mod fingerprint;
+mod gate;
+mod ground;
+mod group;
+mod intake;
+mod keys;
+mod measures;
+mod moment;
+mod nonces;
+mod parcel;
+mod past;
+pub mod payloads;
+mod pen;
+mod recall;
+mod references;
+mod rejection;
+mod root;
+mod scanner;
+mod start;
+mod stream;
+pub mod subjects;
+mod thread;
+mod window;
+
+pub use durable::Durable;
+pub use engine::{Engine, Sealing, open, run};
+pub use group::SPANS_REFUSED;
+pub use past::Unsound;
+pub use root::RootError;
+pub use start::StartError;
+pub use stream::StreamError;

@@ -1,0 +1,138 @@
+//! What one request becomes on its way to the stream's thread: everything worked out that needs no stream.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use spanseal_schemas::event::{Assessment, Cut, What};
+use tokio::sync::oneshot;
+
+use super::subjects::SubjectName;
+use super::window::Fingerprint;
+use crate::intake::{Accepted, BudgetPermit, Encoding, Refusal, Tenant};
+
+/// One request, scanned and assessed. Its bytes stay in one place; spans are ranges of them.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) request: Bytes,
+    pub(crate) encoding: Encoding,
+    pub(crate) received_unix_nano: u64,
+    pub(crate) tenant: Shared,
+    pub(crate) configuration: Shared,
+    /// Resources and scopes, which the spans refer to by place.
+    pub(crate) shared: Vec<Shared>,
+    pub(crate) spans: Vec<ParcelSpan>,
+    pub(crate) rejected: Option<Rejected>,
+    /// Held until the request's bytes are let go.
+    pub(crate) budget: Option<BudgetPermit>,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+pub(crate) type Answer = Result<Accepted, Refusal>;
+
+/// One span that will be sealed, unless it is a retry.
+#[derive(Debug)]
+pub(crate) struct ParcelSpan {
+    pub(crate) fingerprint: Fingerprint,
+    /// In the request.
+    pub(crate) span: Range<u32>,
+    /// In [`Parcel::shared`].
+    pub(crate) resource: u32,
+    pub(crate) scope: u32,
+    /// What most spans do not have.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) assessment: Option<Assessment>,
+    /// The SDK process that numbered the span, and the number.
+    pub(crate) producer: Option<([u8; 16], u64)>,
+    pub(crate) cut: Option<CutMessage>,
+}
+
+/// A message with holes, and what was in them.
+#[derive(Debug)]
+pub(crate) struct CutMessage {
+    /// The message without what was cut.
+    pub(crate) stored: Vec<u8>,
+    pub(crate) cuts: Vec<Cut>,
+    pub(crate) subject: SubjectName,
+    /// As payload records carry them.
+    pub(crate) pieces: Vec<u8>,
+}
+
+/// What many spans refer to: one resource event, once it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) what: What,
+    /// Of everything that the resource event says, but for its nonce.
+    pub(crate) print: u128,
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) schema_url: Bytes,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    Whole(Bytes),
+    Cut(Arc<CutMessage>),
+}
+
+/// The spans of a request that are refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) spans: u64,
+    /// Names the first few and why.
+    pub(crate) message: String,
+}
+
+impl Parcel {
+    /// Returns the spans taken in, the refused ones included.
+    pub(crate) fn spans_received(&self) -> u64 {
+        self.spans.len() as u64 + self.rejected.as_ref().map_or(0, |rejected| rejected.spans)
+    }
+
+    /// Returns the bytes of one of its spans.
+    pub(crate) fn span(&self, span: &ParcelSpan) -> &[u8] {
+        &self.request[span.span.start as usize..span.span.end as usize]
+    }
+
+    /// Returns an upper bound of what the request adds to the log, payload records included.
+    pub(crate) fn log_bytes_max(&self) -> u64 {
+        // Stored bytes and pieces come out of the request; what an event and its references add is far below this.
+        self.request.len() as u64 + 512 * (self.spans.len() as u64 + self.shared.len() as u64 + 8)
+    }
+
+    /// Returns every subject whose key is needed.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &SubjectName> {
+        let spans = self.spans.iter().filter_map(|span| span.extra.as_ref()?.cut.as_ref());
+        let shared = self.shared.iter().filter_map(|shared| match &shared.content {
+            Content::Whole(_) => None,
+            Content::Cut(cut) => Some(&**cut),
+        });
+        spans.chain(shared).map(|cut| &cut.subject)
+    }
+
+    /// Answers that everything of the request is durable.
+    pub(crate) fn accept(mut self) {
+        let accepted = match self.rejected.take() {
+            None => Accepted::default(),
+            Some(Rejected { spans, message }) => Accepted { rejected_spans: spans, message },
+        };
+        self.answer(Ok(accepted));
+    }
+
+    /// Answers that nothing of the request was kept.
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        self.answer(Err(refusal));
+    }
+
+    fn answer(self, answer: Answer) {
+        let Self { request, budget, answer: sender, .. } = self;
+        // The next request may be waiting for these bytes.
+        drop((request, budget));
+        // Whoever asked may have gone away.
+        let _ = sender.send(answer);
+    }
+}

@@ -1,0 +1,204 @@
+//! One stream and all that it owns: takes groups of parcels, seals them, makes them durable, answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use spanseal_ledger::sealer::{Head, OpenError, PushError};
+use spanseal_log::{BodySize, CommitError, Committed, DataDir, Lock, SegmentStart, Writer};
+use tokio::sync::watch;
+
+use super::durable::Durable;
+use super::epoch::{Between, Epoch, Resumed};
+use super::gate::Gate;
+use super::keys::Keys;
+use super::measures::Measures;
+use super::moment::Moment;
+use super::nonces::Nonces;
+use super::parcel::Parcel;
+use super::pen::Pen;
+use super::references::References;
+use super::root::{RootError, RootLog};
+use super::subjects::Subjects;
+use super::window::Window;
+use crate::intake::Refusal;
+use crate::serve::Health;
+
+/// A stream, owned by one thread.
+pub(crate) struct Stream {
+    pub(super) dir: DataDir,
+    /// Keeps other writers out as long as the stream lives.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(super) lock: Lock,
+    pub(super) writer: Writer,
+    /// The open epoch; none while the disk is full.
+    pub(super) epoch: Option<Epoch>,
+    /// Where the stream stands while no epoch is open.
+    pub(super) between: Between,
+    pub(super) window: Window,
+    /// The latest time that a group was sealed at.
+    pub(super) stream_nanos: u64,
+    pub(super) references: References,
+    pub(super) subjects: Box<dyn Subjects>,
+    pub(super) nonces: Nonces,
+    pub(super) keys: Arc<Keys>,
+    pub(super) root: Arc<Mutex<RootLog>>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) durable: watch::Sender<Durable>,
+    pub(super) measures: Arc<Measures>,
+    pub(super) health: Health,
+    /// After this an epoch's key is replaced.
+    pub(super) epoch_max: Duration,
+}
+
+/// The stream cannot go on: the process stops, and the next start takes over from what is durable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    #[error("the stream's log cannot be written")]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Root(#[from] RootError),
+    #[error("the disk cannot be asked for its free space")]
+    Disk(#[from] std::io::Error),
+    #[error("there is no randomness for keys and nonces")]
+    Random(#[from] getrandom::Error),
+    #[error("an event cannot be appended")]
+    Push(#[from] PushError),
+    #[error("a record cannot be appended")]
+    Record(#[from] BodySize),
+    #[error("an epoch cannot be opened")]
+    Open(#[from] OpenError),
+    #[error("the disk failed the first write of {attempts} epochs in a row")]
+    Unsteady { attempts: u32 },
+    #[error("the stream has used up its epochs")]
+    EpochsUsedUp,
+    #[error("an event was to be written without an open epoch")]
+    NoEpoch,
+    #[error("a subject has no key, although it was made")]
+    NoSubject,
+}
+
+impl Stream {
+    /// Seals a group of parcels with one commit, and answers each. None is left.
+    ///
+    /// The steps, in this order:
+    /// 1. What may fail: space, subjects' keys. A parcel refused here leaves no trace.
+    /// 2. Events, batches and seals, in memory. A crash here leaves nothing.
+    /// 3. One commit. A crash here leaves any part of the group; start-up keeps what is whole, and the senders try again.
+    /// 4. The answers. A crash here leaves senders that try again what the window then knows.
+    /// 5. When the log had to write the group again, the epoch is over, and the next one is opened.
+    ///
+    /// # Errors
+    /// When the group is not durable: nobody is answered, and the process stops.
+    pub(crate) fn group(&mut self, parcels: &mut Vec<Parcel>, now: &Moment) -> Result<(), StreamError> {
+        if let Err(refusal) = self.make_ready(parcels, now)? {
+            self.refuse(parcels.drain(..), &refusal);
+            return Ok(());
+        }
+        let keys = self.obtain_keys(parcels);
+        for parcel in parcels.iter() {
+            self.seal_parcel(parcel, &keys, now)?;
+        }
+        self.pen(now)?.seal()?;
+        self.commit()?;
+        parcels.drain(..).for_each(Parcel::accept);
+        self.resume(now).map(|resumed| self.report(resumed))
+    }
+
+    /// Does what time asks for: a new key, or a new try when the disk was full. Called between groups and when idle.
+    ///
+    /// # Errors
+    /// When the logs cannot be written: the process stops.
+    pub(crate) fn tick(&mut self, now: &Moment) -> Result<(), StreamError> {
+        match &self.epoch {
+            Some(epoch) if now.since(&epoch.opened) >= self.epoch_max => self.rotate(now),
+            Some(_) => Ok(()),
+            None => self.resume(now).map(|resumed| self.report(resumed)),
+        }
+    }
+}
+
+impl Stream {
+    /// Returns how the group must be refused, when the disk has no space for it.
+    fn make_ready(&mut self, parcels: &[Parcel], now: &Moment) -> Result<Result<(), Refusal>, StreamError> {
+        let resumed = self.resume(now)?;
+        // Twice: what cannot be written to a segment is written again to another.
+        let wanted = 2 * parcels.iter().map(Parcel::log_bytes_max).sum::<u64>();
+        let full = resumed == Resumed::DiskFull || self.dir.free_bytes()? < wanted;
+        let resumed = if full { Resumed::DiskFull } else { Resumed::Open };
+        self.report(resumed);
+        Ok(if full { Err(Refusal::DiskFull { retry_after: DISK_FULL_RETRY_AFTER }) } else { Ok(()) })
+    }
+
+    pub(super) fn refuse(&self, parcels: impl IntoIterator<Item = Parcel>, refusal: &Refusal) {
+        for parcel in parcels {
+            let spans = parcel.spans_received();
+            self.gate.refuse(spans);
+            self.measures.refused.inc_by(spans);
+            parcel.refuse(refusal.clone());
+        }
+    }
+
+    /// Returns whether both logs have the space that closing an epoch may take.
+    pub(super) fn has_space(&mut self) -> Result<bool, StreamError> {
+        let stream = if self.writer.is_full() { self.writer.refill_reserve()? } else { true };
+        let root = self.root.lock().unwrap_or_else(PoisonError::into_inner).has_space()?;
+        Ok(stream && root)
+    }
+
+    /// Makes what was sealed durable and publishes it. The epoch is over when it had to be written again.
+    ///
+    /// # Errors
+    /// When it is not durable.
+    pub(super) fn commit(&mut self) -> Result<(), StreamError> {
+        let bytes = self.writer.pending_bytes();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let head = self.epoch.as_ref().and_then(|epoch| epoch.sealer.head()).ok_or(StreamError::NoEpoch)?;
+        let started = Instant::now();
+        let committed = self.writer.commit(segment_start(&head))?;
+        self.measures.committed(bytes, started.elapsed());
+        self.measures.window(self.window.len());
+        self.publish(&head);
+        if committed == Committed::Rewritten {
+            self.measures.rewritten();
+            let fault = self.writer.last_fault().map(ToString::to_string);
+            tracing::warn!(fault, "a group was written again to a new segment, and the epoch ends");
+            self.abandon_epoch(head);
+        }
+        Ok(())
+    }
+
+    /// Says how far the stream is durable.
+    pub(super) fn publish(&self, head: &Head) {
+        let durable = Durable { stream: head.stream, size: head.frontier.size(), root: head.frontier.root() };
+        self.measures.size(durable.size);
+        self.durable.send_replace(durable);
+    }
+
+    /// Returns the way into the open epoch.
+    pub(super) fn pen(&mut self, now: &Moment) -> Result<Pen<'_>, StreamError> {
+        let epoch = self.epoch.as_mut().ok_or(StreamError::NoEpoch)?;
+        Ok(Pen { epoch, writer: &mut self.writer, gate: &self.gate, now: *now, batches: 0 })
+    }
+
+    fn report(&self, resumed: Resumed) {
+        match resumed {
+            Resumed::Open => self.health.ready(STAGE),
+            Resumed::DiskFull => {
+                self.health.unready(STAGE, "the disk is full: nothing is taken in until there is space")
+            }
+        }
+    }
+}
+
+/// Where the log stands when the stream ends here.
+pub(super) fn segment_start(head: &Head) -> SegmentStart {
+    SegmentStart { first: head.frontier.size(), seal_hash: head.seal_hash, frontier: head.frontier.clone() }
+}
+
+/// The stage's name in `/readyz`.
+pub(super) const STAGE: &str = "seal";
+/// How long a sender is asked to wait for space.
+const DISK_FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
