@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::intake::{Accepted, Budget, BudgetPermit, Encoding, Intake, Received, Tenant};
-use crate::serve::Metrics;
 use crate::serve::metrics::{Outcome, Protocol, RequestLabels};
+use crate::serve::{Health, Metrics};
 use crate::server::{Connections, Limits, Server};
 
 use problem::Problem;
@@ -31,6 +31,7 @@ pub struct Receive {
     /// For requests that are still to be answered after the stop.
     pub stop_timeout: Duration,
     pub intake: Intake,
+    pub health: Health,
     pub metrics: Arc<Metrics>,
 }
 
@@ -39,7 +40,7 @@ pub struct Receive {
 /// Requests that are still being sent at the stop are asked to come again; those that are being sealed are answered.
 /// Closes the intake.
 pub async fn run(receive: Receive, stop: CancellationToken) -> anyhow::Result<()> {
-    let Receive { listeners, config, stop_timeout, intake, metrics } = receive;
+    let Receive { listeners, config, stop_timeout, intake, health, metrics } = receive;
     let limits = Limits {
         connections_max: config.connections_max,
         header_timeout: config.header_timeout,
@@ -49,9 +50,18 @@ pub async fn run(receive: Receive, stop: CancellationToken) -> anyhow::Result<()
     let connections =
         Connections { open: metrics.receive.connections.clone(), refused: metrics.receive.connections_refused.clone() };
     let receiver = Receiver::new(config, intake, metrics, stop.clone());
-    Server::new(router(Arc::new(receiver)), limits, connections, stop).serve(listeners).await;
+    let server = Server::new(router(Arc::new(receiver)), limits, connections, stop.clone());
+    health.ready(STAGE);
+    let stopping = async {
+        stop.cancelled().await;
+        health.unready(STAGE, "the collector is stopping");
+    };
+    tokio::join!(server.serve(listeners), stopping);
     Ok(())
 }
+
+/// The stage's name in [`Health`].
+pub const STAGE: &str = "receive";
 
 fn router(receiver: Arc<Receiver>) -> Router {
     Router::new()

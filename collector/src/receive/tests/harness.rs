@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::intake::{Accepted, Intake, Received, Refusal, Submit, Submitted};
-use crate::receive::{Receive, run};
-use crate::serve::Metrics;
+use crate::receive::{Receive, STAGE, run};
+use crate::serve::{Health, Metrics};
 
 pub(super) struct Collector {
     pub(super) address: SocketAddr,
@@ -44,6 +44,7 @@ impl Collector {
             config: config.receive,
             stop_timeout: Duration::from_secs(5),
             intake: Intake::new(Arc::clone(&sealer) as Arc<dyn Submit>),
+            health: Health::of(&[STAGE]),
             metrics: Arc::clone(&metrics),
         };
         let stage = tokio::spawn(run(receive, stop.clone()));
