@@ -99,9 +99,10 @@ impl Report {
         }
     }
 
-    /// The fault to name: the first of class tampered, else the first of class unchecked.
+    /// The fault to name: the first of class tampered, else the first of class unchecked, else the first note.
     pub fn named(&self) -> Option<&Fault> {
-        self.faults.tampered.first().or(self.faults.unchecked.first())
+        let Faults { tampered, unchecked, notes, .. } = &self.faults;
+        tampered.first().or(unchecked.first()).or(notes.first())
     }
 
     /// How far a stream is complete, if a pin says so and nothing was found in the way.
