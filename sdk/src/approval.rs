@@ -165,7 +165,7 @@ impl Approval {
     /// Returns whether the approval names this action's digest. Who signed it is the collector's to check.
     fn covers(&self, action: &Action) -> bool {
         let digest = action.digest(&self.salts()).ok();
-        crate::mirror::approval(&self.approval).is_some_and(|approval| Some(approval.action_digest) == digest)
+        Statement::read_unverified(&self.approval).is_ok_and(|approval| Some(approval.action_digest) == digest)
     }
 }
 

@@ -1,10 +1,8 @@
 //! The attributes of an action: the signed claims, and what people read beside them.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use opentelemetry::{KeyValue, StringValue, Value};
 use spanseal_authority::approval::Approval;
 use spanseal_authority::claims::Claims;
-use spanseal_authority::json::Json;
 use spanseal_schemas::names;
 
 use crate::approval::hex;
@@ -38,17 +36,11 @@ pub(crate) fn attributes(token: String, claims: &Claims) -> Vec<KeyValue> {
         let chain: Vec<StringValue> = claims.delegation.iter().cloned().map(StringValue::from).collect();
         attributes.push(KeyValue::new(names::PROVENANCE_DELEGATION_CHAIN, Value::Array(chain.into())));
     }
-    if let Some(approval) = claims.approval.as_deref().and_then(approval) {
+    if let Some(Ok(approval)) = claims.approval.as_deref().map(Approval::read_unverified) {
         attributes.push(KeyValue::new(names::PROVENANCE_APPROVAL_ID, approval.id));
         attributes.push(KeyValue::new(names::PROVENANCE_APPROVAL_APPROVER, approval.approver));
         let expires = i64::try_from(approval.expires).unwrap_or(i64::MAX);
         attributes.push(KeyValue::new(names::PROVENANCE_APPROVAL_EXPIRES_AT, expires));
     }
     attributes
-}
-
-/// Returns what an approval says, whoever signed it: the collector checks that.
-pub(crate) fn approval(token: &str) -> Option<Approval> {
-    let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1)?).ok()?;
-    Approval::from_json(&Json::parse(&payload).ok()?).ok()
 }

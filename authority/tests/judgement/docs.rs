@@ -19,7 +19,10 @@ fn section(heading: &str) -> &'static str {
 
 #[test]
 fn the_table_of_reasons_is_that_of_the_code() {
-    let documented: Vec<_> = section("\n## 7. Reasons").lines().filter(|line| line.starts_with("| ") && !line.starts_with("| code")).collect();
+    let documented: Vec<_> = section("\n## 7. Reasons")
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| code"))
+        .collect();
     let row = |reason: &Reason| {
         let effect = format!("{:?}", reason.effect()).to_lowercase();
         format!("| {} | `{}` | {effect} | {} | {} |", reason.code(), reason.name(), reason.sentence(), reason.remedy())
@@ -93,13 +96,17 @@ impl Example {
 
     fn parts(&self) -> Vec<(&'static str, String)> {
         let action = &self.claims.action;
-        let member = |name: &str| Json::Object(match self.claims.to_json() {
-            Json::Object(members) => match members.into_iter().find(|(member, _)| member == name) {
-                Some((_, Json::Object(members))) => members.into_iter().filter(|(member, _)| member != "digest").collect(),
+        let member = |name: &str| {
+            Json::Object(match self.claims.to_json() {
+                Json::Object(members) => match members.into_iter().find(|(member, _)| member == name) {
+                    Some((_, Json::Object(members))) => {
+                        members.into_iter().filter(|(member, _)| member != "digest").collect()
+                    }
+                    _ => Vec::new(),
+                },
                 _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        });
+            })
+        };
         let salted = format!(r#"{{"arguments":{},"salt":"{}"}}"#, self.arguments.canonical(), "0a".repeat(16));
         vec![
             ("Actor's seed, public key as configured, thumbprint:", "01".repeat(32)),
