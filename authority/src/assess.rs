@@ -77,12 +77,14 @@ impl Authority {
     /// Checks that the claims were made for this deployment, span and time, and that they agree with themselves.
     fn judge_binding(&self, claims: &Claims, observed: &Observed<'_>, judgement: &mut Judgement) {
         let parent = claims.parent.as_ref().map_or(&[][..], |parent| parent);
+        let is_root = observed.parent_span_id.iter().all(|byte| *byte == 0); // some senders write zeros for "none"
+        let seen_parent = if is_root { &[] } else { observed.parent_span_id };
         let checks = [
             (claims.audience == self.audience, Claim::Actor, Reason::AudienceMismatch),
             (self.signed_in_time(claims, observed), Claim::Actor, Reason::ClaimsTime),
             (claims.trace == observed.trace_id, Claim::Lineage, Reason::TraceMismatch),
             (claims.span == observed.span_id, Claim::Lineage, Reason::SpanMismatch),
-            (parent == observed.parent_span_id, Claim::Lineage, Reason::ParentMismatch),
+            (parent == seen_parent, Claim::Lineage, Reason::ParentMismatch),
             (claims.action_digest == claims.action.digest(), Claim::Scope, Reason::ActionDigestMismatch),
         ];
         contradict_unless(&checks, judgement);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use spanseal_authority::config::{Config, Governed};
 use spanseal_schemas::event::Verdict;
 
-use crate::fixture::Case;
+use crate::fixture::{Case, SECOND, START};
 use crate::reasons::CASES;
 
 /// Every case whose verdict is not `proven`.
@@ -83,5 +83,20 @@ proptest! {
         let claims = spanseal_authority::claims::Claims { approval: Some(altered.clone()), ..case.claims.clone() };
         let token = claims.sign(&spanseal_authority::key::SigningKey::from_seed(&case.actor_seed));
         prop_assert_eq!(case.judge_token(&token).verdict == Verdict::Proven, altered == approval);
+    }
+
+    #[test]
+    fn no_text_in_the_place_of_the_claims_makes_an_action_proven(text in ".{0,400}", parts in prop::collection::vec("[A-Za-z0-9_-]{0,80}", 3)) {
+        for token in [text, parts.join(".")] {
+            let found = Case::approved().judge_token(&token);
+            prop_assert!(matches!(found.verdict, Verdict::Violated | Verdict::Unproven), "{}", token);
+        }
+    }
+
+    #[test]
+    fn no_approval_for_another_moment_makes_an_action_proven(start in any::<u64>(), end in any::<u64>(), received in any::<u64>()) {
+        let far = start.abs_diff(START * SECOND) > 700 * SECOND;
+        let found = Case { start, end, received, ..Case::approved() }.judge();
+        prop_assert!(!far || found.verdict == Verdict::Violated);
     }
 }

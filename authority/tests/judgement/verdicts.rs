@@ -64,6 +64,15 @@ fn skew_is_granted_and_no_more() {
     assert_eq!(verdict(|case| case.claims.issued_at = START + 63), Verdict::Violated);
 }
 
+#[test]
+fn a_root_is_a_root_whether_its_parent_is_left_out_or_zero() {
+    for parent in [&[][..], &[0; 8]] {
+        let root = Case::with(|case| (case.parent, case.claims.parent) = (parent, None));
+        assert_eq!(root.judge().verdict, Verdict::Proven);
+        assert_eq!(Case::with(|case| case.parent = parent).judge().reasons[0], Reason::ParentMismatch);
+    }
+}
+
 /// A span without signed claims, with these attributes, of an ungoverned service.
 fn plain(attributes: &[(&'static str, &str)]) -> Assessed {
     let attributes = attributes.iter().map(|(key, value)| (*key, (*value).into())).collect();
