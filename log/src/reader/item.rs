@@ -22,7 +22,7 @@ pub enum Item<'a> {
         /// Where it stands.
         place: Place,
     },
-    /// A payload of the next batch.
+    /// A payload of the next batch. Without one it belongs to an interrupted write, as what is torn does.
     Payload {
         /// Its bytes.
         bytes: &'a [u8],
