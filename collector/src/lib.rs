@@ -4,7 +4,11 @@ pub mod config;
 pub mod forward;
 pub mod intake;
 pub mod receive;
+mod running;
 pub mod seal;
 pub mod serve;
 mod server;
 mod stages;
+
+pub use running::{Addresses, Running, start};
+pub use server::BindError;

@@ -14,7 +14,7 @@ pub(crate) struct Stages {
     names: HashMap<Id, String>,
     stop: CancellationToken,
     /// How long they may take to end after the stop.
-    grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 impl Stages {
