@@ -1,26 +1,23 @@
 """Shows that what writer.py writes verifies, and that any one bit flipped in it is named."""
 
-import copy
-import os
 import random
-import struct
 import tempfile
 import time
 from pathlib import Path
 
 from . import writer
-from .batch import CLEAN, CLOSING, FIRST, KEY, RESOURCE, ROTATED, ROTATION, SHUTDOWN, SPAN, UNCLEAN, ZEROS
+from .changes import CHANGES
 from .codes import Finding
-from .content import PAYLOAD_MAGIC
-from .crypto import SMALL_ORDER, decode_point, has_small_order, sha256, verify as verify_signature
 from .crc32c import crc32c
+from .crypto import SMALL_ORDER, decode_point, has_small_order, sha256, verify as verify_signature
 from .cuts import BadCut, check_cuts
 from .directory import read_directory
-from .merkle import Tree, check_consistency, check_inclusion, leaf_hash, node_hash
-from .segments import BATCH, PAYLOAD, ROOT_LEAF, ROOT_STREAM
+from .merkle import check_consistency, check_inclusion, leaf_hash, node_hash
+from .segments import PAYLOAD
 from .trust import parse_trust
-from .verification import BatchList, Inputs, verify
-from .writer import Deployment, Signing, Stream, message, numbered
+from .verification import verify
+from .world import World
+from .writer import Signing, message, numbered
 
 FLIPS = 400
 _TOP_BIT = 0x80
@@ -48,139 +45,6 @@ def _expect(holds, text):
     """Raises Failed unless it holds."""
     if not holds:
         raise Failed(text)
-
-
-class World:
-    """A small valid log: two streams, four epochs, a rotation, an unclean stop, cuts and a payload record."""
-
-    def __init__(self, spans=6):
-        self.deployment = deployment = Deployment()
-        self.genesis_keys = dict(deployment.keys)
-        self.stream = stream = Stream(deployment)
-        self.payload = _payload(stream.id)
-        stream.open(FIRST)
-        self._spans(spans)
-        stream.seal()
-        deployment.register("checkpoint")
-        stream.checkpoint_leaf()
-        stream.close(ROTATED)
-        stream.open(ROTATION)
-        self._spans(2, cut=True)
-        stream.close(SHUTDOWN)
-        deployment.register("identity")
-        stream.open(CLEAN)
-        self._spans(1)
-        stream.seal()
-        stream.close_leaf(2, "identity")
-        stream.open(UNCLEAN)
-        stream.gap()
-        self._spans(1)
-        stream.seal()
-        self.other = Stream(deployment)
-        self.other.open(FIRST)
-        self.other.seal()
-
-    def _spans(self, count, cut=False):
-        """Adds what spans share, and spans; the last with a payload record if asked for."""
-        shared = [self.stream.add(_resource(what)) for what in (1, 2, 3, 4)]
-        for number in range(count):
-            self.stream.add(_span(shared, self.payload if cut and number + 1 == count else None))
-
-    def pins(self):
-        """Returns a trust file with today's pins."""
-        pins = {"root": self.deployment.root_note()}
-        pins |= {stream.id.hex(): stream.note() for stream in (self.stream, self.other)}
-        return pins
-
-    def inputs(self):
-        """Returns the log as Inputs, with pins."""
-        return Inputs(
-            leaves=list(self.deployment.leaves),
-            root_checkpoint=self.deployment.root_note(),
-            streams={
-                stream.id: BatchList(list(stream.batches), 0, stream.note()) for stream in (self.stream, self.other)
-            },
-            trust=parse_trust(self.deployment.trust(self.genesis_keys, self.pins())),
-        )
-
-    def write(self, folder):
-        """Writes a data directory: three segments, of which the second supersedes a batch of the first."""
-        root = folder / "rootlog"
-        root.mkdir(parents=True)
-        leaves, middle = self.deployment.leaves, len(self.deployment.leaves) // 2
-        _segment(root, ROOT_STREAM, 0, ZEROS, [], [(ROOT_LEAF, leaf) for leaf in leaves[: middle + 1]])
-        before = Tree()
-        for leaf in leaves[:middle]:
-            before.append(leaf_hash(leaf))
-        _segment(root, ROOT_STREAM, middle, ZEROS, before.frontier, [(ROOT_LEAF, leaf) for leaf in leaves[middle:]])
-        (root / "checkpoint").write_bytes(self.deployment.root_note())
-        for stream in (self.stream, self.other):
-            self._write_stream(folder / "streams" / stream.id.hex(), stream)
-
-    def _write_stream(self, folder, stream):
-        """Writes one stream's segments and checkpoint."""
-        folder.mkdir(parents=True)
-        (folder / "checkpoint").write_bytes(stream.note())
-        half = len(stream.batches) // 2
-        first, last_seal, tree = 0, ZEROS, Tree()
-        if half:
-            _segment(folder, stream.id, 0, ZEROS, [], self._records(stream.batches[: half + 1]))
-            for raw in stream.batches[:half]:
-                last_seal, first = sha256(b"\x02" + raw[:264]), int.from_bytes(raw[48:56], "big")
-                for event in _events(raw):
-                    tree.append(leaf_hash(event))
-        _segment(folder, stream.id, first, last_seal, tree.frontier, self._records(stream.batches[half:]))
-
-    def _records(self, batches):
-        """Returns batches as records, the payload record before the batch that lists it."""
-        records = []
-        for raw in batches:
-            if sha256(self.payload) in raw:
-                records.append((PAYLOAD, self.payload))
-            records.append((BATCH, raw))
-        return records
-
-
-def _events(raw):
-    """Returns the events of a batch."""
-    events, at = [], 264
-    while at < len(raw):
-        length = int.from_bytes(raw[at : at + 2], "big")
-        events.append(raw[at + 2 : at + 2 + length])
-        at += 2 + length
-    return events
-
-
-def _segment(folder, stream, first, last_seal, frontier, records):
-    """Writes a segment file."""
-    body = b"".join(writer.record(kind, body) for kind, body in records)
-    (folder / f"{first:020}.seg").write_bytes(writer.header(stream, first, last_seal, frontier) + body)
-
-
-def _resource(what):
-    """Returns a resource event."""
-    content = [(7, b"content")] if what != 3 else []
-    return bytes([RESOURCE]) + message((1, 1), (2, os.urandom(16)), (3, what), (4, b"tenant"), *content)
-
-
-def _span(shared, payload):
-    """Returns a span event; with a payload record, one whose name was cut."""
-    fields = list(zip((3, 4, 5, 6), shared, strict=True))
-    received = b"\x11" + struct.pack("<Q", 1_760_000_000_000_000_000)
-    assessment = message((1, 2), (2, b"\x01\x02"), (3, b"\x01\x05"))
-    span = message((1, bytes(16)), (2, bytes(8)), (5, b"a name"))
-    cuts = []
-    if payload:
-        span = span[:-6]
-        cut = message((1, len(span)), (2, 6), (3, b"\x05"), (5, bytes(32)))
-        cuts = [(12, cut), (13, sha256(payload))]
-    head = message((1, 1)) + received + message(*fields)
-    return bytes([SPAN]) + head + message((10, assessment), (11, span), *cuts)
-
-
-def _payload(stream):
-    """Returns a payload record's body."""
-    return PAYLOAD_MAGIC + stream + os.urandom(32) + struct.pack(">HH", 0, 1) + os.urandom(24 + 48)
 
 
 def _primitives():
@@ -280,7 +144,6 @@ def _cut(offset, length, path, fields):
 def _valid():
     """The log verifies with pins, and without them says that it anchors itself."""
     inputs = World().inputs()
-    inputs.streams = {stream: source for stream, source in inputs.streams.items()}
     report = verify(_without_payload_notes(inputs))
     _clean(report)
     inputs.trust = None
@@ -303,7 +166,7 @@ def _clean(report):
 def _faults():
     """A few changes that keep every signature valid are named for what they are."""
     checked = 0
-    for change, code in _CHANGES.items():
+    for change, code in CHANGES.items():
         world = World()
         inputs = world.inputs()
         change(world, inputs)
@@ -312,136 +175,6 @@ def _faults():
         _expect(named and named.code == code, f"{change.__name__}: {report.faults}")
         checked += 1
     return f"{checked} named"
-
-
-def _batches(world, inputs):
-    return inputs.streams[world.stream.id].batches
-
-
-def _dropped(world, inputs):
-    del _batches(world, inputs)[1]
-
-
-def _repeated(world, inputs):
-    _batches(world, inputs).insert(2, _batches(world, inputs)[1])
-
-
-def _closed_and_repeated(world, inputs):
-    _batches(world, inputs).append(_batches(world, inputs)[1])
-
-
-def _beheaded(world, inputs):
-    del _batches(world, inputs)[0]
-
-
-def _truncated(world, inputs):
-    _batches(world, inputs).pop()
-
-
-def _torn(world, inputs):
-    _batches(world, inputs).pop()
-    inputs.streams[world.stream.id].torn_bytes = 100
-
-
-def _spliced(world, inputs):
-    _batches(world, inputs).append(world.other.batches[0])
-
-
-def _replaced(world, inputs):
-    other = World().inputs()
-    other.trust = inputs.trust
-    inputs.__dict__.update(other.__dict__)
-
-
-def _gone(world, inputs):
-    del inputs.streams[world.stream.id]
-
-
-def _never_opened(world, inputs):
-    inputs.streams[bytes(16)] = BatchList([])
-
-
-def _extended(world, inputs):
-    world.stream.add(bytes([KEY, CLOSING, 1, 1]))
-    world.stream.seal()
-    inputs.streams[world.stream.id].batches = world.stream.batches
-
-
-def _misplaced(world, inputs):
-    world.stream.add(_events(world.stream.batches[0])[0])
-    world.stream.seal()
-    inputs.streams[world.stream.id].batches = world.stream.batches
-
-
-def _rewritten(world, inputs):
-    stream = world.stream
-    before = copy.copy(stream)
-    fork = Stream.__new__(Stream)
-    fork.__dict__.update(before.__dict__)
-    last = stream.batches[-1]
-    fork.batches = list(stream.batches[:-1])
-    fork.tree = Tree()
-    for raw in fork.batches:
-        for event in _events(raw):
-            fork.tree.append(leaf_hash(event))
-    fork.seal_hash = sha256(b"\x02" + fork.batches[-1][:264])
-    fork.pending, fork.sealed = _events(last)[:-1], 0
-    fork.pending.append(bytes([SPAN]) + b"another")
-    fork.seal()
-    inputs.streams[stream.id].batches = fork.batches
-
-
-def _forked(world, inputs):
-    whole = list(_batches(world, inputs))
-    _rewritten(world, inputs)
-    inputs.streams[world.stream.id].batches = [*whole, inputs.streams[world.stream.id].batches[-1]]
-
-
-def _other_checkpoint_key(world, inputs):
-    world.deployment.keys["checkpoint"] = Signing()
-    inputs.streams[world.stream.id].checkpoint = world.stream.note()
-
-
-def _old_checkpoint_key(world, inputs):
-    world.deployment.keys["checkpoint"] = world.genesis_keys["checkpoint"]
-    inputs.streams[world.stream.id].checkpoint = world.stream.note()
-
-
-def _stale(world, inputs):
-    inputs.now, inputs.max_age = world.deployment.time // 10**9 + 1000, 500
-
-
-def _pinless(world, inputs):
-    inputs.trust.pins = {}
-
-
-def _unknown_kind(world, inputs):
-    world.stream.add(b"\x0aunknown")
-    world.stream.seal()
-    inputs.streams[world.stream.id].batches = world.stream.batches
-
-
-def _retired_identity(world, inputs):
-    world.deployment.keys["identity"] = world.genesis_keys["identity"]
-    Stream(world.deployment)
-    inputs.leaves = world.deployment.leaves
-
-
-def _unregistered_identity(world, inputs):
-    world.deployment.keys["identity"] = Signing()
-    Stream(world.deployment)
-    inputs.leaves = world.deployment.leaves
-
-
-_CHANGES = {
-    _dropped: "index_gap", _repeated: "seal_after_close", _closed_and_repeated: "seal_after_close",
-    _beheaded: "head_missing", _truncated: "truncated", _torn: "truncated", _spliced: "wrong_stream",
-    _replaced: "unknown_key", _gone: "stream_missing", _never_opened: "stream_unknown",
-    _extended: "malformed_key_event", _misplaced: "event_misplaced", _rewritten: "checkpoint_mismatch",
-    _forked: "fork", _other_checkpoint_key: "checkpoint_refused", _old_checkpoint_key: "retired_key",
-    _stale: "pin_stale", _pinless: "pin_empty", _unknown_kind: "unknown_version",
-    _retired_identity: "retired_key", _unregistered_identity: "unknown_key",
-}
 
 
 def _bits_in_memory(flips):
