@@ -1,0 +1,154 @@
+//! What is written on a forwarded span: where it is sealed, the verdict, and the claims in readable form.
+
+use spanseal_authority::Reason;
+use spanseal_authority::approval::{self, Approval};
+use spanseal_authority::claims::Claims;
+use spanseal_authority::jws::Jws;
+use spanseal_ledger::{EventId, Hash};
+use spanseal_schemas::event::{Assessment, Verdict};
+use spanseal_schemas::names;
+use spanseal_schemas::scan::{self, AnyValue};
+use spanseal_schemas::splice::Mark;
+use sha2::{Digest, Sha256};
+
+/// Attributes for one span: at most [`MARKS_MAX`], each value at most [`VALUE_BYTES_MAX`] bytes.
+///
+/// Some backends lose or hide what is longer or of another type than text, number or boolean (design.md section 6).
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Marks(Vec<(&'static str, Value)>);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Text(String),
+    Int(i64),
+}
+
+/// What the marks of one span are made from.
+pub(super) struct Sealed<'a> {
+    pub(super) event: EventId,
+    pub(super) leaf: Hash,
+    pub(super) assessment: Option<&'a Assessment>,
+    pub(super) cuts: usize,
+    /// The span, readable.
+    pub(super) span: &'a [u8],
+    pub(super) event_url: Option<&'a str>,
+}
+
+impl Marks {
+    pub(super) fn new(sealed: &Sealed<'_>) -> Self {
+        let mut marks = Self::default();
+        marks.text(names::SPANSEAL_EVENT, &sealed.event.to_string());
+        marks.text(names::SPANSEAL_HASH, &hex(&sealed.leaf));
+        if let Some(url) = sealed.event_url {
+            marks.text(names::SPANSEAL_URL, &url.replace("{event}", &sealed.event.to_string()));
+        }
+        if sealed.cuts > 0 {
+            marks.0.push((names::SPANSEAL_CUTS, Value::Int(i64::try_from(sealed.cuts).unwrap_or(i64::MAX))));
+        }
+        if let Some(assessment) = sealed.assessment {
+            marks.assessment(assessment);
+            marks.claims(sealed.span);
+        }
+        marks.0.truncate(MARKS_MAX);
+        marks
+    }
+
+    /// Returns the marks as the request builder takes them.
+    pub(super) fn list(&self) -> Vec<(&str, Mark<'_>)> {
+        let mark = |value| match value {
+            &Value::Int(number) => Mark::Int(number),
+            Value::Text(text) => Mark::Str(text),
+        };
+        self.0.iter().map(|(key, value)| (*key, mark(value))).collect()
+    }
+
+    /// Returns about how many bytes the marks take in a span.
+    pub(super) fn bytes(&self) -> usize {
+        let value = |value: &Value| if let Value::Text(text) = value { text.len() } else { 8 };
+        self.0.iter().map(|(key, held)| key.len() + value(held) + FRAME_BYTES).sum()
+    }
+
+    fn assessment(&mut self, assessment: &Assessment) {
+        if let Some(verdict) = verdict_name(assessment.verdict) {
+            self.text(names::SPANSEAL_VERDICT, verdict);
+        }
+        let reasons: Vec<String> = assessment.reasons.iter().map(|code| reason_name(*code)).collect();
+        if !reasons.is_empty() {
+            self.text(names::SPANSEAL_REASONS, &reasons.join(","));
+        }
+    }
+
+    /// Adds the signed claims for people to read, but for those that the span carries in readable form itself.
+    fn claims(&mut self, span: &[u8]) {
+        let mut token = None;
+        let mut carried: Vec<String> = Vec::new();
+        let scanned = scan::span(span, &mut |key, value| match value {
+            AnyValue::String(text) if key == names::PROVENANCE_CLAIMS => token = Some(text.to_owned()),
+            _ if key.starts_with("provenance.") || key == names::GEN_AI_TOOL_NAME => carried.push(key.to_owned()),
+            _ => {}
+        });
+        let Some(claims) = scanned.ok().and(token).and_then(|token| Claims::read_unverified(&token).ok()) else { return };
+        for (key, value) in mirrors(&claims) {
+            if !carried.iter().any(|carried| carried == key) {
+                self.text(key, &value);
+            }
+        }
+    }
+
+    fn text(&mut self, key: &'static str, text: &str) {
+        let whole = text.len() <= VALUE_BYTES_MAX;
+        let held = if whole { text.to_owned() } else { format!("sha256:{}", hex(&Sha256::digest(text))) };
+        self.0.push((key, Value::Text(held)));
+    }
+}
+
+/// Returns the claims that people look for, under the names of their readable attributes.
+fn mirrors(claims: &Claims) -> Vec<(&'static str, String)> {
+    let approval = claims.approval.as_deref().and_then(read_approval);
+    let party = |party: Option<&spanseal_authority::claims::Party>| party.map(|party| party.id.clone());
+    let mirrors = [
+        (names::PROVENANCE_ACTOR_ID, Some(claims.actor.id.clone())),
+        (names::PROVENANCE_INITIATOR_ID, party(claims.initiator.as_ref())),
+        (names::PROVENANCE_OWNER_ID, claims.owner.clone()),
+        (names::PROVENANCE_ACTION_TYPE, Some(claims.action.kind.clone())),
+        (names::PROVENANCE_ACTION_TARGET, claims.action.target.clone()),
+        (names::PROVENANCE_APPROVAL_ID, approval.as_ref().map(|approval| approval.id.clone())),
+        (names::PROVENANCE_APPROVAL_APPROVER, approval.map(|approval| approval.approver)),
+        (names::PROVENANCE_BUSINESS_TICKET, claims.business.ticket.clone()),
+        (names::PROVENANCE_BUSINESS_CHANGE, claims.business.change.clone()),
+        (names::PROVENANCE_BUSINESS_INCIDENT, claims.business.incident.clone()),
+        (names::PROVENANCE_POLICY_DECISION, claims.policy.as_ref().map(|policy| policy.decision.as_str().to_owned())),
+        (names::PROVENANCE_POLICY_DECISION_ID, claims.policy.as_ref().and_then(|policy| policy.id.clone())),
+    ];
+    mirrors.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+fn read_approval(token: &str) -> Option<Approval> {
+    let jws = Jws::parse(token, approval::TYP, approval::BYTES_MAX).ok()?;
+    Approval::from_json(&jws.payload().ok()?).ok()
+}
+
+fn verdict_name(verdict: i32) -> Option<&'static str> {
+    match Verdict::try_from(verdict).ok()? {
+        Verdict::NoAction => None,
+        Verdict::Proven => Some("proven"),
+        Verdict::Unproven => Some("unproven"),
+        Verdict::Violated => Some("violated"),
+        Verdict::Pending => Some("pending"),
+    }
+}
+
+/// A reason of a later version is given by its number.
+fn reason_name(code: u32) -> String {
+    let known = Reason::ALL.iter().find(|reason| u32::from(reason.code()) == code);
+    known.map_or_else(|| code.to_string(), |reason| reason.name().to_owned())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const MARKS_MAX: usize = 20;
+const VALUE_BYTES_MAX: usize = 255;
+/// Tags and lengths of one attribute.
+const FRAME_BYTES: usize = 12;

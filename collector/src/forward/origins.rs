@@ -1,0 +1,112 @@
+//! Resources and scopes that spans refer to, by the index of the event that holds them.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::shipment::Origin;
+
+/// A resource or a scope, readable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Shared {
+    pub(super) content: Bytes,
+    pub(super) schema_url: String,
+}
+
+/// Those of one run of 65,536 events: a span never refers outside of its own (format.md section 15).
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    run: u64,
+    shared: HashMap<u64, Shared>,
+    origins: HashMap<(u64, u64), Arc<Origin>>,
+    bytes: usize,
+}
+
+impl Origins {
+    /// Remembers what the event at an index holds.
+    pub(super) fn note(&mut self, index: u64, shared: Option<Shared>) {
+        let Some(shared) = shared else { return };
+        if index >> RUN_BITS != self.run || self.bytes > BYTES_MAX {
+            *self = Self { run: index >> RUN_BITS, ..Self::default() };
+        }
+        self.bytes += shared.content.len() + shared.schema_url.len();
+        self.shared.insert(index, shared);
+    }
+
+    /// Returns where a span comes from; `look_up` finds what is not remembered. What cannot be found is empty: the span
+    /// goes on without.
+    pub(super) fn of(
+        &mut self,
+        resource: u64,
+        scope: u64,
+        mut look_up: impl FnMut(u64) -> io::Result<Option<Shared>>,
+    ) -> io::Result<Arc<Origin>> {
+        if let Some(origin) = self.origins.get(&(resource, scope)) {
+            return Ok(Arc::clone(origin));
+        }
+        let mut find = |index: u64| -> io::Result<Shared> {
+            if let Some(shared) = self.shared.get(&index) {
+                return Ok(shared.clone());
+            }
+            let found = look_up(index)?.unwrap_or_default();
+            self.note(index, Some(found.clone()));
+            Ok(found)
+        };
+        let (resource_event, scope_event) = (find(resource)?, find(scope)?);
+        let origin = Arc::new(Origin {
+            resource: resource_event.content,
+            resource_schema_url: resource_event.schema_url,
+            scope: scope_event.content,
+            scope_schema_url: scope_event.schema_url,
+        });
+        self.bytes += origin.resource.len() + origin.scope.len();
+        self.origins.insert((resource, scope), Arc::clone(&origin));
+        Ok(origin)
+    }
+}
+
+const RUN_BITS: u32 = 16;
+/// Remembered at most; then all is looked up anew.
+const BYTES_MAX: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(text: &'static str) -> Shared {
+        Shared { content: Bytes::from_static(text.as_bytes()), schema_url: format!("url of {text}") }
+    }
+
+    #[test]
+    fn remembers_what_was_sealed_in_the_run_and_looks_up_the_rest() {
+        let mut origins = Origins::default();
+        origins.note(3, Some(shared("resource")));
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let origin = origins.of(3, 4, |index| {
+                asked.push(index);
+                Ok(Some(shared("scope")))
+            });
+            let origin = origin.unwrap();
+            assert_eq!((&origin.resource[..], &origin.scope[..]), (&b"resource"[..], &b"scope"[..]));
+            assert_eq!(origin.scope_schema_url, "url of scope");
+        }
+        assert_eq!(asked, [4]);
+    }
+
+    #[test]
+    fn forgets_when_the_run_changes() {
+        let mut origins = Origins::default();
+        origins.note(3, Some(shared("old")));
+        origins.note(1 << RUN_BITS, Some(shared("new")));
+        assert_eq!(origins.shared.len(), 1);
+    }
+
+    #[test]
+    fn forwards_without_what_cannot_be_found() {
+        let origin = Origins::default().of(1, 2, |_| Ok(None)).unwrap();
+        assert_eq!(*origin, Origin::default());
+    }
+}

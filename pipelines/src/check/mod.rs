@@ -1,0 +1,207 @@
+//! Verifies a data directory, without a key or a connection: `docs/format.md` section 14, and section 15 besides.
+//!
+//! ```text
+//! root log -> keys, epochs, streams      each stream: read -> hash, examine (all cores) -> chain, tree, signatures (in order)
+//!                                                                                        -> references, payload records
+//! ```
+//! It only reads, and may run while a collector writes. Memory does not grow with the log.
+
+mod chunk;
+mod content;
+mod payloads;
+mod references;
+mod report;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use spanseal_ledger::StreamId;
+use spanseal_ledger::trust::Trust;
+use spanseal_ledger::verify::{Detail, Freshness, Report as LedgerReport, RootState, RootVerifier};
+use spanseal_log::{Damage, DataDir, Item, Owner, Reader, segment};
+
+use stream::{StreamCheck, StreamChecked};
+
+pub use report::{CheckpointLine, Finding, Report, RootLogReport, StreamReport, Totals};
+
+/// What a verification rests on.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `None`: the log's own genesis is believed, and the answer says so.
+    pub trust: Option<Trust>,
+    /// Seconds since the Unix epoch.
+    pub now_seconds: u64,
+    /// A newest pin that is older cannot vouch for now.
+    pub max_age_seconds: u64,
+    pub threads: NonZeroUsize,
+}
+
+/// How far a verification is, in bytes of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+}
+
+/// A data directory could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    #[error("{} is no data directory: it has no rootlog", path.display())]
+    NoLog { path: PathBuf },
+    #[error("{} cannot be read", path.display())]
+    Read { path: PathBuf, source: io::Error },
+}
+
+/// Verifies everything in a data directory.
+///
+/// A log that is being written may open an epoch or a stream between the reading of the root log and that of the streams.
+/// So when the root log grew meanwhile, a fault is only believed when it is found again.
+///
+/// # Errors
+/// When the directory cannot be read. What is wrong with what it holds is in the report.
+pub fn check(data: &DataDir, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, CheckError> {
+    let read = Reading { data, options };
+    let root_bytes = read.log_bytes(&Owner::RootLog)?;
+    let report = read.check(progress)?;
+    let clean = report.faults.is_empty() && report.unchecked.iter().all(|finding| finding.stream.is_none());
+    if clean || read.log_bytes(&Owner::RootLog)? == root_bytes {
+        return Ok(report);
+    }
+    read.check(progress)
+}
+
+struct Reading<'a> {
+    data: &'a DataDir,
+    options: &'a Options,
+}
+
+impl Reading<'_> {
+    /// Reads in this order, so that nothing claims more than what is read after it: the streams' checkpoints, the root
+    /// log's checkpoint, the root log, the streams.
+    fn check(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report, CheckError> {
+        let notes = self.stream_notes()?;
+        let root_note = self.note(&Owner::RootLog)?;
+        let root = self.root_log(root_note.as_deref())?;
+        let streams = self.data.streams().map_err(|source| self.unreadable("streams", source))?;
+        let sizes = streams.iter().map(|stream| self.log_bytes(&Owner::Stream(*stream)));
+        let total = sizes.sum::<Result<u64, _>>()?;
+        let mut meter = Meter { done: 0, total, progress };
+        meter.advance(0);
+        let mut totals = Totals::default();
+        let mut reports = Vec::new();
+        for stream in streams {
+            let note = notes.get(&stream).and_then(Option::as_deref);
+            let checked = self.stream(&root, stream, note, &mut meter)?;
+            totals.count(&checked.counts);
+            totals.events += checked.report.counts.events;
+            totals.batches += checked.report.counts.batches;
+            totals.payload_records += checked.payload_records;
+            reports.push(checked.report);
+        }
+        totals.bytes = meter.done;
+        let freshness = Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
+        let ledger = LedgerReport::new(&root, reports, freshness);
+        Ok(Report::new(&ledger, root.deployment().map(ToString::to_string), totals))
+    }
+
+    fn root_log(&self, note: Option<&[u8]>) -> Result<RootState, CheckError> {
+        let mut verifier = RootVerifier::new(self.options.trust.clone());
+        let mut reader = self.reader(Owner::RootLog)?;
+        while let Some(item) = reader.read_next().map_err(|source| self.unreadable("rootlog", source))? {
+            match item {
+                // A fault is kept for the report.
+                Item::RootLeaf { bytes, .. } => drop(verifier.push(bytes)),
+                Item::Torn { bytes, superseded: false, .. } => verifier.torn(bytes),
+                Item::Damaged { what, .. } => verifier.damaged(damage(what)),
+                Item::Superseded { .. } => verifier.damaged(Detail::Fact("a superseded record differs")),
+                _ => {}
+            }
+        }
+        Ok(verifier.finish(note))
+    }
+
+    fn stream(
+        &self,
+        root: &RootState,
+        stream: StreamId,
+        note: Option<&[u8]>,
+        meter: &mut Meter<'_>,
+    ) -> Result<StreamChecked, CheckError> {
+        let mut check = StreamCheck::new(root, stream, note);
+        let mut reader = self.reader(Owner::Stream(stream))?;
+        let mut chunk = Vec::new();
+        loop {
+            let read = chunk::read(&mut reader, &mut chunk).map_err(|source| self.unreadable("streams", source))?;
+            if chunk.is_empty() {
+                return Ok(check.finish());
+            }
+            chunk::examine(&chunk, self.options.threads).into_iter().for_each(|piece| check.take(piece));
+            meter.advance(read);
+        }
+    }
+
+    fn stream_notes(&self) -> Result<BTreeMap<StreamId, Option<Vec<u8>>>, CheckError> {
+        let streams = self.data.streams().map_err(|source| self.unreadable("streams", source))?;
+        streams.into_iter().map(|stream| Ok((stream, self.note(&Owner::Stream(stream))?))).collect()
+    }
+
+    /// Reads a note. One that is too long to be one is as good as none that verifies.
+    fn note(&self, owner: &Owner) -> Result<Option<Vec<u8>>, CheckError> {
+        match self.data.read_checkpoint(owner) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Vec::new())),
+            note => note.map_err(|source| CheckError::Read { path: self.data.checkpoint(owner), source }),
+        }
+    }
+
+    fn reader(&self, owner: Owner) -> Result<Reader, CheckError> {
+        let dir = self.data.log(&owner);
+        let reader = Reader::open(self.data.shared_storage(), &dir, owner, 0);
+        reader.map_err(|source| CheckError::Read { path: dir, source })
+    }
+
+    /// Returns how many bytes a log's segments have.
+    fn log_bytes(&self, owner: &Owner) -> Result<u64, CheckError> {
+        let (dir, storage) = (self.data.log(owner), self.data.storage());
+        let sum = || -> io::Result<u64> {
+            let segments = segment::list(storage, &dir)?;
+            segments.into_iter().map(|first| storage.open(&segment::path(&dir, first))?.size()).sum()
+        };
+        sum().map_err(|source| match (owner, source.kind()) {
+            (Owner::RootLog, io::ErrorKind::NotFound) => CheckError::NoLog { path: self.data.root().to_owned() },
+            _ => CheckError::Read { path: dir.clone(), source },
+        })
+    }
+
+    fn unreadable(&self, what: &str, source: io::Error) -> CheckError {
+        CheckError::Read { path: self.data.root().join(what), source }
+    }
+}
+
+/// Says how far a verification is.
+struct Meter<'a> {
+    done: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Meter<'_> {
+    /// A log that is being written may have more by now than when it was measured.
+    fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        self.total = self.total.max(self.done);
+        (self.progress)(Progress { done: self.done, total: self.total });
+    }
+}
+
+fn damage(what: Damage) -> Detail {
+    match what {
+        Damage::Header(_) => Detail::Fact("a segment's header cannot be read"),
+        Damage::Gap { expected, got } => Detail::Numbers { what: "the segment's first index", expected, got },
+        Damage::RecordKind { kind } => Detail::Numbers { what: "the record's type", expected: 3, got: kind.into() },
+        _ => Detail::Fact("a record cannot be read"),
+    }
+}

@@ -1,0 +1,151 @@
+//! One stream: the ledger's verifier, and beside it what the ledger cannot know.
+
+use spanseal_ledger::StreamId;
+use spanseal_ledger::verify::{Code, Detail, HashedBatch, RootState, StreamReport, StreamVerifier};
+use spanseal_log::{Damage, HeaderError, SegmentStart};
+
+use super::chunk::Examined;
+use super::content::{Content, ContentCounts};
+use super::payloads::Payloads;
+use super::references::Targets;
+
+/// Verifies one stream as it is fed its pieces.
+pub(super) struct StreamCheck<'r> {
+    root: &'r RootState,
+    verifier: StreamVerifier,
+    targets: Targets,
+    payloads: Payloads,
+    /// Superseded batches that differ from what a later segment holds, until that was read.
+    superseded: Vec<Superseded>,
+    counts: ContentCounts,
+    payload_records: u64,
+}
+
+struct Superseded {
+    first: u64,
+    fork: bool,
+}
+
+/// What a stream's check came to.
+pub(super) struct StreamChecked {
+    pub(super) report: StreamReport,
+    pub(super) counts: ContentCounts,
+    pub(super) payload_records: u64,
+}
+
+impl<'r> StreamCheck<'r> {
+    pub(super) fn new(root: &'r RootState, stream: StreamId, note: Option<&[u8]>) -> Self {
+        Self {
+            root,
+            verifier: StreamVerifier::new(root, stream, note),
+            targets: Targets::new(),
+            payloads: Payloads::default(),
+            superseded: Vec::new(),
+            counts: ContentCounts::default(),
+            payload_records: 0,
+        }
+    }
+
+    pub(super) fn take(&mut self, piece: Examined<'_>) {
+        match piece {
+            Examined::SegmentStart(start) => self.segment(start),
+            Examined::Batch(Ok((hashed, content))) => self.batch(&hashed, &content),
+            Examined::Batch(Err(error)) => drop(self.verifier.malformed(self.root, error)),
+            Examined::Payload(id) => {
+                self.payload_records += 1;
+                if !self.payloads.record(id) {
+                    self.end_payloads();
+                }
+            }
+            Examined::Superseded { first, bytes } => self.superseded(first, bytes),
+            Examined::Torn { bytes } => self.verifier.torn(bytes),
+            Examined::Damaged(what) => self.damaged(what),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> StreamChecked {
+        self.end_payloads();
+        self.name_superseded(u64::MAX);
+        StreamChecked {
+            report: self.verifier.finish(self.root),
+            counts: self.counts,
+            payload_records: self.payload_records,
+        }
+    }
+
+    fn segment(&mut self, start: &SegmentStart) {
+        self.end_payloads();
+        // A fault is kept for the report.
+        let _ = self.verifier.segment(start.frontier.clone(), &start.seal_hash);
+    }
+
+    /// What an event says is looked at when its batch holds: else it is not known who wrote it.
+    fn batch(&mut self, hashed: &HashedBatch<'_>, content: &Content) {
+        let facts = self.verifier.push_hashed(self.root, hashed);
+        let missing: Vec<u64> = self.payloads.batch(&content.payloads).collect();
+        if let Ok(facts) = facts {
+            self.counts.add(&content.counts);
+            for fault in &content.faults {
+                self.verifier.found(fault.code, Some(fault.index), fault.detail.clone());
+            }
+            let verifier = &mut self.verifier;
+            self.targets.check(facts.seal.epoch, content, |fault| {
+                verifier.found(fault.code, Some(fault.index), fault.detail);
+            });
+            for index in missing {
+                self.verifier.found(Code::PayloadMissing, Some(index), Detail::Nothing);
+            }
+        }
+        self.name_superseded(self.verifier.next_index());
+    }
+
+    fn end_payloads(&mut self) {
+        let unlisted = self.payloads.end_segment() as u64;
+        if unlisted > 0 {
+            let detail = Detail::Numbers { what: "payload records that no event of their segment lists", expected: 0, got: unlisted };
+            self.verifier.found(Code::PayloadMismatch, Some(self.verifier.next_index()), detail);
+        }
+    }
+
+    fn superseded(&mut self, first: u64, bytes: &[u8]) {
+        let fork = HashedBatch::parse(bytes).is_ok_and(|hashed| self.is_signed(&hashed));
+        if self.superseded.len() < SUPERSEDED_MAX {
+            self.superseded.push(Superseded { first, fork });
+        }
+    }
+
+    fn is_signed(&self, hashed: &HashedBatch<'_>) -> bool {
+        let seal = hashed.batch().signed_seal();
+        let epoch = self.root.epoch(&seal.seal.stream, seal.seal.epoch);
+        seal.seal.stream == self.verifier.stream() && epoch.is_some_and(|epoch| seal.verify(&epoch.key).is_ok())
+    }
+
+    /// Names those that the stream has passed by now, so that faults stand in the order of their places.
+    fn name_superseded(&mut self, below: u64) {
+        let verifier = &mut self.verifier;
+        self.superseded.retain(|superseded| {
+            let waits = superseded.first >= below;
+            if !waits && superseded.fork {
+                verifier.found(Code::Fork, Some(superseded.first), Detail::Fact("a superseded batch is signed and differs"));
+            } else if !waits {
+                verifier.found(Code::Damaged, Some(superseded.first), Detail::Fact("a superseded record differs"));
+            }
+            waits
+        });
+    }
+
+    fn damaged(&mut self, what: Damage) {
+        match what {
+            Damage::Header(HeaderError::OtherOwner) => {
+                self.verifier.found(Code::WrongStream, Some(self.verifier.next_index()), Detail::Fact("a segment of another stream"));
+            }
+            Damage::Header(_) => self.verifier.damaged(Detail::Fact("a segment's header cannot be read")),
+            Damage::RecordKind { kind } => {
+                self.verifier.damaged(Detail::Numbers { what: "the record's type", expected: 1, got: kind.into() });
+            }
+            _ => self.verifier.damaged(Detail::Fact("a record cannot be read")),
+        }
+    }
+}
+
+const SUPERSEDED_MAX: usize = 1000;

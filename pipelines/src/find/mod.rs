@@ -1,0 +1,111 @@
+//! Finds events in the index: by ids, by who did what for whom, by verdict and time, by any attribute.
+
+mod filter;
+mod rows;
+
+use std::path::Path;
+
+use serde::Serialize;
+use spanseal_ledger::EventId;
+use spanseal_schemas::event::Verdict;
+
+pub use rows::Row;
+
+use crate::facet::Facet;
+use crate::index::{Index, OpenError, Progress};
+
+/// What is looked for. Everything that is given must hold.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub trace: Option<[u8; 16]>,
+    pub span: Option<[u8; 8]>,
+    pub event: Option<EventId>,
+    pub facets: Vec<(Facet, String)>,
+    /// Any attribute of the span or of its resource, as a person types it: `42` finds the number and the text.
+    pub attributes: Vec<(String, String)>,
+    pub name: Option<String>,
+    pub service: Option<String>,
+    pub verdict: Option<Verdict>,
+    /// A kind byte of format.md section 2.
+    pub kind: Option<u8>,
+    /// The span's start, in nanoseconds since the Unix epoch; the time of receipt for events that are no spans.
+    pub since: Option<u64>,
+    /// Exclusive.
+    pub until: Option<u64>,
+    pub order: Order,
+    pub limit: usize,
+    /// [`Found::next`] of the page before.
+    pub after: Option<i64>,
+}
+
+/// The order of sealing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// One page of what was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Found {
+    pub rows: Vec<Row>,
+    /// Continues after this page; absent at the end.
+    pub next: Option<i64>,
+    /// How much of the ledger this answer covers.
+    pub progress: Progress,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("the index cannot be read; `spanseal reindex` makes it anew")]
+    Index(#[from] rusqlite::Error),
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            trace: None,
+            span: None,
+            event: None,
+            facets: Vec::new(),
+            attributes: Vec::new(),
+            name: None,
+            service: None,
+            verdict: None,
+            kind: None,
+            since: None,
+            until: None,
+            order: Order::NewestFirst,
+            limit: LIMIT,
+            after: None,
+        }
+    }
+}
+
+/// Answers a query from the index of a data directory.
+///
+/// # Errors
+/// When there is no index, or it cannot be read.
+pub fn find(data_dir: &Path, query: &Query) -> Result<Found, FindError> {
+    find_in(&Index::open(data_dir)?, query)
+}
+
+/// Answers a query from an index that is open.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn find_in(index: &Index, query: &Query) -> Result<Found, FindError> {
+    let progress = index.progress()?;
+    let connection = index.connection();
+    let Some(ids) = filter::matches(connection, query)? else {
+        return Ok(Found { rows: Vec::new(), next: None, progress });
+    };
+    let next = if ids.len() > query.limit { query.limit.checked_sub(1).map(|last| ids[last]) } else { None };
+    let rows = rows::read(connection, &ids[..ids.len().min(query.limit)])?;
+    Ok(Found { rows, next, progress })
+}
+
+const LIMIT: usize = 100;

@@ -1,0 +1,39 @@
+//! Lower-case hexadecimal, the text form of every id and hash.
+
+/// Returns the bytes in hex.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a string takes all that is written to it
+        text
+    })
+}
+
+/// Reads exactly `N` bytes; upper case is accepted, since people paste ids from elsewhere.
+pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != N * 2 {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = u8::try_from(high << 4 | low).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        assert_eq!(encode(&[0, 0xab, 0xff]), "00abff");
+        assert_eq!(decode("00ABff"), Some([0, 0xab, 0xff]));
+        for bad in ["00abf", "00abfg", "00abff00", "+0abff", ""] {
+            assert_eq!(decode::<3>(bad), None, "{bad}");
+        }
+    }
+}

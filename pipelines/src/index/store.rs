@@ -1,0 +1,338 @@
+//! Rows in and out of the index's tables, one transaction at a time.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params};
+
+use super::schema;
+use super::value::{Value, clip};
+use crate::facet::Facet;
+
+/// The index as its one writer has it.
+pub(crate) struct Store {
+    connection: Connection,
+    texts: Dictionary,
+    keys: Dictionary,
+    next_id: i64,
+    attributes: Vec<Attribute>,
+}
+
+/// Everything that the index knows of one event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EventRow {
+    pub(crate) kind: u8,
+    pub(crate) trace: Option<[u8; 16]>,
+    pub(crate) span: Option<[u8; 8]>,
+    pub(crate) parent: Option<[u8; 8]>,
+    /// Row of the resource event.
+    pub(crate) resource: Option<i64>,
+    pub(crate) received: Option<u64>,
+    /// Of the span; of other events, their own time.
+    pub(crate) start: u64,
+    pub(crate) end: Option<u64>,
+    pub(crate) status: Option<i32>,
+    pub(crate) verdict: Option<i32>,
+    pub(crate) name: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) facets: [Option<String>; Facet::ALL.len()],
+    /// Of the span, or of the resource when the event is one.
+    pub(crate) attributes: Vec<(String, Value)>,
+    /// Rows of the events that this one is about: a verdict's span, a conflict's first.
+    pub(crate) about: Vec<i64>,
+}
+
+/// Where a batch lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchRow {
+    pub(crate) stream: i64,
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+    /// First index of the segment, which is its file's name.
+    pub(crate) segment: u64,
+    /// Of the record in the segment's file.
+    pub(crate) offset: u64,
+    pub(crate) wall: u64,
+}
+
+/// A stream's cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamRow {
+    pub(crate) ordinal: i64,
+    pub(crate) id: [u8; 16],
+    pub(crate) next: u64,
+    /// What the verifier needs to go on from there.
+    pub(crate) head: Vec<u8>,
+    pub(crate) fault: Option<FaultRow>,
+}
+
+/// Why a stream is indexed no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FaultRow {
+    pub(crate) code: String,
+    pub(crate) index: u64,
+    pub(crate) text: String,
+}
+
+struct Attribute {
+    table: Table,
+    key: i64,
+    value: Value,
+    id: i64,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Table {
+    Span,
+    Resource,
+}
+
+impl Store {
+    /// Opens the index at the path, or makes it; `None` when what is there is of another version.
+    ///
+    /// WAL with `synchronous = NORMAL`: a crash of the machine may take the last transactions back, but each as a whole,
+    /// and the cursor goes back with the rows. The log is durable, so they are only indexed once more.
+    pub(crate) fn open(path: &Path) -> rusqlite::Result<Option<Self>> {
+        let connection = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_URI)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match version {
+            0 => schema::create(&connection)?,
+            schema::VERSION => {}
+            _ => return Ok(None),
+        }
+        let next_id = connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM event", [], |row| row.get(0))?;
+        let (texts, keys) = (Dictionary::new("text", "value"), Dictionary::new("attr_key", "key"));
+        Ok(Some(Self { connection, texts, keys, next_id, attributes: Vec::new() }))
+    }
+
+    /// Does the work in one transaction: all of it is kept, or nothing.
+    pub(crate) fn transaction<T, E: From<rusqlite::Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let next_id = self.next_id;
+        let outcome = work(self).and_then(|value| {
+            self.write_attributes()?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if outcome.is_err() {
+            // What was remembered of new rows is no longer true. The first error matters, not one of taking back.
+            let _ = self.connection.execute_batch("ROLLBACK");
+            self.next_id = next_id;
+            self.attributes.clear();
+            self.texts.forget();
+            self.keys.forget();
+        }
+        outcome
+    }
+
+    /// Writes a batch's place and gives its first event's row; the others follow.
+    pub(crate) fn add_batch(&mut self, batch: &BatchRow) -> rusqlite::Result<i64> {
+        let id = self.next_id;
+        let mut statement = self.connection.prepare_cached("INSERT INTO batch VALUES(?, ?, ?, ?, ?, ?, ?)")?;
+        let BatchRow { stream, first, count, segment, offset, wall } = *batch;
+        statement.execute(params![id, stream, int(first), int(count), int(segment), int(offset), int(wall)])?;
+        Ok(id)
+    }
+
+    /// Writes the next event of the batch and gives its row.
+    pub(crate) fn add_event(&mut self, event: EventRow) -> rusqlite::Result<i64> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.insert_event(id, &event)?;
+        for target in &event.about {
+            self.connection.prepare_cached("INSERT OR IGNORE INTO about VALUES(?, ?)")?.execute([target, &id])?;
+        }
+        for (key, value) in event.attributes {
+            let key = self.keys.id(&self.connection, &key)?;
+            let table = if event.kind == RESOURCE { Table::Resource } else { Table::Span };
+            self.attributes.push(Attribute { table, key, value, id });
+        }
+        Ok(id)
+    }
+
+    fn insert_event(&mut self, id: i64, event: &EventRow) -> rusqlite::Result<()> {
+        let name = self.text(event.name.as_deref())?;
+        let service = self.text(event.service.as_deref())?;
+        let (received, start, end) = (event.received.map(int), int(event.start), event.end.map(int));
+        let mut facets = [None; Facet::ALL.len()];
+        for (id, text) in facets.iter_mut().zip(&event.facets) {
+            *id = self.text(text.as_deref())?;
+        }
+        let mut values: Vec<&dyn ToSql> = vec![
+            &id, &event.kind, &event.trace, &event.span, &event.parent, &event.resource, &received, &start, &end, &event.status,
+            &event.verdict, &name, &service,
+        ];
+        values.extend(facets.iter().map(|facet| facet as &dyn ToSql));
+        self.connection.prepare_cached(INSERT_EVENT)?.execute(values.as_slice())?;
+        Ok(())
+    }
+
+    fn text(&mut self, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
+        text.map(|text| self.texts.id(&self.connection, &clip(text))).transpose()
+    }
+
+    /// Writes what was gathered, sorted: the table is clustered by (key, value), so neighbours go in together.
+    fn write_attributes(&mut self) -> rusqlite::Result<()> {
+        self.attributes.sort_unstable_by(|a, b| {
+            let order = (&a.table, a.key).cmp(&(&b.table, b.key));
+            order.then_with(|| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal)).then(a.id.cmp(&b.id))
+        });
+        let mut spans = self.connection.prepare_cached("INSERT OR IGNORE INTO attr VALUES(?, ?, ?)")?;
+        let mut resources = self.connection.prepare_cached("INSERT OR IGNORE INTO resource_attr VALUES(?, ?, ?)")?;
+        for Attribute { table, key, value, id } in self.attributes.drain(..) {
+            let statement = if table == Table::Span { &mut spans } else { &mut resources };
+            statement.execute(params![key, value, id])?;
+        }
+        Ok(())
+    }
+
+    /// Puts a later verdict in the place of the first.
+    pub(crate) fn set_verdict(&self, row: i64, verdict: i32) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("UPDATE event SET verdict = ? WHERE id = ?")?.execute(params![verdict, row])?;
+        Ok(())
+    }
+
+    /// Writes the subtree root of a full run of 256 events.
+    pub(crate) fn add_run(&self, stream: i64, run: u64, root: &[u8; 32]) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("INSERT INTO run VALUES(?, ?, ?)")?.execute(params![stream, int(run), root])?;
+        Ok(())
+    }
+
+    pub(crate) fn streams(&self) -> rusqlite::Result<Vec<StreamRow>> {
+        streams(&self.connection)
+    }
+
+    pub(crate) fn add_stream(&self, id: &[u8; 16], head: &[u8]) -> rusqlite::Result<i64> {
+        self.connection.execute("INSERT INTO stream(id, next, head) VALUES(?, 0, ?)", params![id, head])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    pub(crate) fn set_cursor(&self, ordinal: i64, next: u64, head: &[u8]) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached("UPDATE stream SET next = ?, head = ? WHERE ordinal = ?")?;
+        statement.execute(params![int(next), head, ordinal])?;
+        Ok(())
+    }
+
+    /// Notes why a stream is indexed no further, or that nothing is in the way any more.
+    pub(crate) fn set_fault(&self, ordinal: i64, fault: Option<&FaultRow>) -> rusqlite::Result<()> {
+        let (code, text) = (fault.map(|fault| &fault.code), fault.map(|fault| &fault.text));
+        let index = fault.map(|fault| int(fault.index));
+        let set = "UPDATE stream SET fault = ?, fault_index = ?, fault_text = ? WHERE ordinal = ?";
+        self.connection.execute(set, params![code, index, text, ordinal])?;
+        Ok(())
+    }
+
+    pub(crate) fn row_of(&self, stream: i64, index: u64) -> rusqlite::Result<Option<i64>> {
+        row_of(&self.connection, stream, index)
+    }
+
+    /// Returns the service that a resource event names.
+    pub(crate) fn service_of(&self, row: i64) -> rusqlite::Result<Option<String>> {
+        let select = "SELECT value FROM event JOIN text ON text.id = service WHERE event.id = ?";
+        self.connection.prepare_cached(select)?.query_row([row], |row| row.get(0)).optional()
+    }
+}
+
+/// Returns every stream's cursor.
+pub(crate) fn streams(connection: &Connection) -> rusqlite::Result<Vec<StreamRow>> {
+    let select = "SELECT ordinal, id, next, head, fault, fault_index, fault_text FROM stream ORDER BY ordinal";
+    let mut statement = connection.prepare(select)?;
+    let rows = statement.query_map([], |row| {
+        let fault = match row.get(4)? {
+            Some(code) => Some(FaultRow { code, index: unsigned(row.get(5)?), text: row.get(6)? }),
+            None => None,
+        };
+        Ok(StreamRow { ordinal: row.get(0)?, id: row.get(1)?, next: unsigned(row.get(2)?), head: row.get(3)?, fault })
+    })?;
+    rows.collect()
+}
+
+/// Returns the row of the event at a stream's index.
+pub(crate) fn row_of(connection: &Connection, stream: i64, index: u64) -> rusqlite::Result<Option<i64>> {
+    let select = "SELECT id + ?2 - first FROM batch WHERE stream = ?1 AND first <= ?2 AND ?2 < first + count ORDER BY first DESC LIMIT 1";
+    connection.prepare_cached(select)?.query_row([stream, int(index)], |row| row.get(0)).optional()
+}
+
+/// Returns the batch that holds a row.
+pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Option<(i64, BatchRow)>> {
+    let select = "SELECT id, stream, first, count, segment, offset, wall FROM batch WHERE id <= ? ORDER BY id DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(select)?;
+    let found = statement.query_row([row], |row| {
+        let batch = BatchRow {
+            stream: row.get(1)?,
+            first: unsigned(row.get(2)?),
+            count: unsigned(row.get(3)?),
+            segment: unsigned(row.get(4)?),
+            offset: unsigned(row.get(5)?),
+            wall: unsigned(row.get(6)?),
+        };
+        Ok((row.get(0)?, batch))
+    });
+    found.optional()
+}
+
+/// Texts and their numbers; the commonest are remembered.
+struct Dictionary {
+    select: String,
+    insert: String,
+    known: HashMap<String, i64>,
+}
+
+impl Dictionary {
+    fn new(table: &str, column: &str) -> Self {
+        Self {
+            select: format!("SELECT id FROM {table} WHERE {column} = ?"),
+            insert: format!("INSERT INTO {table}({column}) VALUES(?)"),
+            known: HashMap::new(),
+        }
+    }
+
+    fn id(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.known.get(text) {
+            return Ok(*id);
+        }
+        let found = connection.prepare_cached(&self.select)?.query_row([text], |row| row.get(0)).optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => connection.prepare_cached(&self.insert)?.insert([text])?,
+        };
+        if self.known.len() >= KNOWN_MAX {
+            self.known.clear();
+        }
+        self.known.insert(text.to_owned(), id);
+        Ok(id)
+    }
+
+    fn forget(&mut self) {
+        self.known.clear();
+    }
+}
+
+/// Returns the number as SQLite holds it. Times after 2262 and indices beyond 2^63 become the largest.
+pub(crate) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Returns the number that [`int`] held.
+pub(crate) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+const RESOURCE: u8 = 2;
+const INSERT_EVENT: &str =
+    "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?)";
+const BUSY: Duration = Duration::from_secs(10);
+const CACHE_KIB: i64 = -32_768;
+const WAL_BYTES_MAX: i64 = 64 << 20;
+const STATEMENTS: usize = 32;
+const KNOWN_MAX: usize = 50_000;

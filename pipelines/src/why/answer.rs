@@ -1,0 +1,201 @@
+//! What `why` answers: the spans of a trace as a tree, and of each who did what for whom, by whose leave, and where it is sealed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::index::Progress;
+
+/// Everything that the ledger holds about one trace, or about one event that is no span.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// Hex; absent for an event without a trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// The event that was asked for, when it was asked for by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    pub spans: usize,
+    /// Parents that were named and never received.
+    pub missing: usize,
+    /// How many spans have each verdict; those that are no actions apart.
+    pub verdicts: BTreeMap<&'static str, usize>,
+    pub start_unix_nano: u64,
+    pub end_unix_nano: u64,
+    /// The tree, each span before those below it. Flat, so that no depth of it is too deep for a reader.
+    pub tree: Vec<Branch>,
+    /// Events that are no spans: what was asked for, findings, later verdicts, conflicts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Other>,
+    /// How much of the ledger was searched.
+    pub progress: Progress,
+    /// What else a reader must know, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One line of the tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct Branch {
+    /// 0 for a root.
+    pub depth: usize,
+    #[serde(flatten)]
+    pub node: Node,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "node", rename_all = "snake_case")]
+pub enum Node {
+    Span(Box<SpanNode>),
+    /// A parent that is named by spans and was never received.
+    Missing { span: String },
+}
+
+/// One span. Texts are as received: whoever prints them must make them printable.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SpanNode {
+    pub span: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    pub start_unix_nano: u64,
+    pub end_unix_nano: u64,
+    /// `ok` or `error`, when the span says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_message: Option<String>,
+    /// Absent: no action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<&'static str>,
+    /// True when a later assessment replaced the verdict of sealing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub assessed_later: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<ReasonLine>,
+    /// Each claim's grade, those that are absent left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub grades: BTreeMap<&'static str, &'static str>,
+    pub account: Account,
+    /// Who the collector took the span from: tenant and authenticated peer.
+    pub tenant: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub peer: String,
+    /// Of the span; values that were cut are replaced by a note.
+    pub attributes: Vec<(String, String)>,
+    pub received_unix_nano: u64,
+    pub place: Place,
+    /// Further events that seal the same span: a retry beyond the window, or another collector's copy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
+    /// Events with the same ids and other bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
+}
+
+/// Who did what for whom, by whose leave: the signed claims where there are any, else what the attributes say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// True when this stands in signed claims; how far they hold is what the grades say.
+    pub signed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// On whose behalf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// From the initiator to the actor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delegation: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Tickets, changes, incidents, playbook, task.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub business: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+}
+
+/// An approval as it reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ApprovalLine {
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// Seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
+}
+
+/// Why a verdict is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReasonLine {
+    pub code: u32,
+    /// The code in decimal when this version does not know it.
+    pub name: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub sentence: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub remedy: &'static str,
+}
+
+/// Where an event is sealed, and what was checked of that now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// `<stream hex>-<index>`.
+    pub event: String,
+    pub leaf: String,
+    /// First and last index of the batch.
+    pub batch: (u64, u64),
+    pub seal: String,
+    pub epoch: u32,
+    pub sealed_unix_nano: u64,
+    /// File and offset of the record that holds the batch.
+    pub file: String,
+    pub offset: u64,
+    pub proof: Proof,
+}
+
+/// How far the place was proven when `why` was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "checked", rename_all = "snake_case")]
+pub enum Proof {
+    /// Hashed again and found in the tree of a signed checkpoint, under the keys of the root log.
+    Included { size: u64, checkpoint_unix_seconds: u64, hashes: Vec<String> },
+    /// Under a seal that verifies, not yet under a checkpoint.
+    Sealed { because: String },
+    /// What is in the log is not what was sealed.
+    Refused { because: String },
+    #[default]
+    NotChecked,
+}
+
+/// An event that is no span of the tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct Other {
+    pub kind: String,
+    /// What it says, in a few words.
+    pub says: String,
+    /// Events that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<String>,
+    pub unix_nano: u64,
+    pub place: Place,
+}

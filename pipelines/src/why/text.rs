@@ -1,0 +1,276 @@
+//! The answer as plain text: a tree that an investigator reads from top to bottom. Colour is left to whoever prints it.
+
+use super::answer::{Account, Answer, Branch, Node, Other, Place, Proof, SpanNode};
+use super::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
+
+/// How much is shown, and how wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Characters in a line, as far as ids allow.
+    pub width: usize,
+    /// Every attribute of every span.
+    pub attributes: bool,
+    /// The hashes of the proofs.
+    pub hashes: bool,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { width: 100, attributes: false, hashes: false }
+    }
+}
+
+/// Returns the answer as text, every line ended.
+pub fn text(answer: &Answer, layout: &Layout) -> String {
+    let mut page = Page { lines: Vec::new(), layout: *layout };
+    page.title(answer);
+    page.tree(&answer.tree);
+    for other in &answer.others {
+        page.other(other);
+    }
+    page.footer(answer);
+    page.lines.join("\n") + "\n"
+}
+
+struct Page {
+    lines: Vec<String>,
+    layout: Layout,
+}
+
+impl Page {
+    fn title(&mut self, answer: &Answer) {
+        if let Some(trace) = &answer.trace {
+            self.lines.push(format!("trace {trace}"));
+        }
+        if let Some(event) = &answer.event {
+            self.lines.push(format!("asked for event {event}"));
+        }
+        if answer.spans == 0 {
+            return;
+        }
+        let taken = duration(answer.end_unix_nano.saturating_sub(answer.start_unix_nano));
+        let missing = if answer.missing > 0 { format!(", {} missing", answer.missing) } else { String::new() };
+        let spans = plural(answer.spans, "span");
+        self.lines.push(format!("{spans}{missing}, from {}, {taken}", time(answer.start_unix_nano)));
+        if !answer.verdicts.is_empty() {
+            let counts: Vec<String> = answer.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+            self.lines.push(format!("actions: {}", counts.join(", ")));
+        }
+        self.lines.push(String::new());
+    }
+
+    fn tree(&mut self, tree: &[Branch]) {
+        let more = siblings_follow(tree);
+        let mut stems: Vec<bool> = Vec::new();
+        for (place, branch) in tree.iter().enumerate() {
+            stems.truncate(branch.depth);
+            stems.resize(branch.depth, false);
+            let has_children = tree.get(place + 1).is_some_and(|next| next.depth > branch.depth);
+            let twig = twig(&stems, branch.depth, more[place]);
+            stems.push(more[place]);
+            let stem = stem(&stems, has_children);
+            match &branch.node {
+                Node::Missing { span } => self.lines.push(format!("{twig}? span {span} is named as parent and is not in the ledger")),
+                Node::Span(span) => self.span(span, &twig, &stem),
+            }
+        }
+    }
+
+    fn span(&mut self, span: &SpanNode, twig: &str, stem: &str) {
+        let right = duration(span.end_unix_nano.saturating_sub(span.start_unix_nano));
+        let verdict = span.verdict.map(|verdict| format!("{}  ", verdict.to_uppercase())).unwrap_or_default();
+        let right = format!("{verdict}{right:>8}");
+        let left = format!("{twig}{}", printable(&span.name));
+        let gap = self.layout.width.saturating_sub(left.chars().count() + right.chars().count()).max(2);
+        self.lines.push(format!("{left}{}{right}", " ".repeat(gap)));
+        for (label, value) in facts(span, &self.layout) {
+            self.fact(stem, label, &value);
+        }
+    }
+
+    fn fact(&mut self, stem: &str, label: &str, value: &str) {
+        let indent = stem.chars().count() + LABEL_WIDTH;
+        let room = self.layout.width.saturating_sub(indent).max(ROOM_MIN);
+        for (place, line) in wrap(value, room).iter().enumerate() {
+            let label = if place == 0 { label } else { "" };
+            self.lines.push(format!("{stem}{label:<LABEL_WIDTH$}{line}"));
+        }
+    }
+
+    fn other(&mut self, other: &Other) {
+        self.lines.push(String::new());
+        self.lines.push(format!("{} {}", other.kind, other.place.event));
+        self.fact("  ", "says", &printable(&other.says));
+        if !other.about.is_empty() {
+            self.fact("  ", "about", &other.about.join(", "));
+        }
+        for (label, value) in place_facts(&other.place, &self.layout) {
+            self.fact("  ", label, &value);
+        }
+    }
+
+    fn footer(&mut self, answer: &Answer) {
+        let progress = &answer.progress;
+        self.lines.push(String::new());
+        self.lines.push(format!("searched {} of {} events", grouped(progress.indexed), grouped(progress.size)));
+        for note in &answer.notes {
+            let wrapped = wrap(&printable(note), self.layout.width.saturating_sub(2).max(ROOM_MIN));
+            self.lines.extend(wrapped.into_iter().enumerate().map(|(n, line)| format!("{}{line}", if n == 0 { "! " } else { "  " })));
+        }
+    }
+}
+
+/// Says of each line whether a sibling comes after it.
+fn siblings_follow(tree: &[Branch]) -> Vec<bool> {
+    // open[d]: below the lines gone through so far, from the end, there is one of depth d before one of less.
+    let mut open: Vec<bool> = Vec::new();
+    let mut more: Vec<bool> = tree
+        .iter()
+        .rev()
+        .map(|branch| {
+            open.resize(branch.depth + 1, false);
+            std::mem::replace(&mut open[branch.depth], true)
+        })
+        .collect();
+    more.reverse();
+    more
+}
+
+/// What stands before a span's name.
+fn twig(stems: &[bool], depth: usize, more: bool) -> String {
+    let Some(above) = depth.checked_sub(1) else { return String::new() };
+    let mut twig = stem_of(&stems[..=above][1..]);
+    twig.push_str(if more { "├─ " } else { "└─ " });
+    twig
+}
+
+/// What stands before the facts of a span: the stems of those above, its own siblings' and its children's.
+fn stem(stems: &[bool], has_children: bool) -> String {
+    let mut stem = stem_of(&stems[1..]);
+    stem.push_str(if has_children { "│  " } else { "   " });
+    stem
+}
+
+/// Deep down the outermost stems are left out, so that there is room to write.
+fn stem_of(stems: &[bool]) -> String {
+    let shown = stems.len().min(STEMS_MAX);
+    let mut stem = if stems.len() > shown { format!("…{} ", stems.len() - shown) } else { String::new() };
+    stems[stems.len() - shown..].iter().for_each(|more| stem.push_str(if *more { "│  " } else { "   " }));
+    stem
+}
+
+fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let account = &span.account;
+    let graded = |value: &Option<String>, claim: &str| {
+        let value = printable(value.as_ref()?);
+        Some(match span.grades.get(claim) {
+            Some(grade) => format!("{value} ({grade})"),
+            None => value,
+        })
+    };
+    let agent = account.agent.as_ref().map(|agent| format!("agent {}", printable(agent)));
+    let service = span.service.as_ref().map(|service| format!("service {}", printable(service)));
+    push(&mut facts, "who", [graded(&account.actor, "actor"), agent, service]);
+    let owner = graded(&account.owner, "owner").map(|owner| format!("owner {owner}"));
+    push(&mut facts, "for", [graded(&account.user, "initiator"), owner]);
+    let chain = account.delegation.iter().map(|party| printable(party)).collect::<Vec<_>>().join(" → ");
+    push(&mut facts, "through", [Some(chain).filter(|chain| !chain.is_empty()), graded(&account.credential, "credential")]);
+    push(&mut facts, "did", deed(account));
+    push(&mut facts, "leave", leave(span));
+    let business = account.business.iter().map(|(what, value)| format!("{what} {}", printable(value)));
+    push(&mut facts, "business", business.map(Some));
+    if let Some(status) = span.status.filter(|status| *status == "error") {
+        let message = span.status_message.as_deref().map(|message| format!("{status}: {}", printable(message)));
+        push(&mut facts, "ended", [message.or_else(|| Some(status.to_owned()))]);
+    }
+    for reason in &span.reasons {
+        facts.push(("because", format!("{} ({})", reason.sentence, reason.name)));
+        if !reason.remedy.is_empty() {
+            facts.push(("", format!("→ {}", reason.remedy)));
+        }
+    }
+    if layout.attributes {
+        facts.extend(span.attributes.iter().map(|(key, value)| ("has", format!("{} = {}", printable(key), printable(value)))));
+    }
+    facts.extend(place_facts(&span.place, layout));
+    push(&mut facts, "again", span.again.iter().cloned().map(Some));
+    push(&mut facts, "conflict", span.conflicts.iter().map(|event| Some(format!("{event} has the same ids and other bytes"))));
+    facts
+}
+
+fn push(facts: &mut Vec<(&'static str, String)>, label: &'static str, values: impl IntoIterator<Item = Option<String>>) {
+    let values: Vec<String> = values.into_iter().flatten().collect();
+    if !values.is_empty() {
+        facts.push((label, values.join(", ")));
+    }
+}
+
+fn deed(account: &Account) -> [Option<String>; 4] {
+    let with = |word: &str, value: &Option<String>| value.as_ref().map(|value| format!("{word}{}", printable(value)));
+    [
+        with("", &account.action),
+        with("on ", &account.target),
+        with("with tool ", &account.tool),
+        with("in conversation ", &account.conversation),
+    ]
+}
+
+fn leave(span: &SpanNode) -> [Option<String>; 2] {
+    let grade = |claim: &str| span.grades.get(claim).map(|grade| format!(" ({grade})")).unwrap_or_default();
+    let approval = span.account.approval.as_ref().map(|approval| {
+        let by = approval.approver.as_ref().map(|approver| format!(" by {}", printable(approver))).unwrap_or_default();
+        let until = approval.expires.map(|expires| format!(" until {}", time_of_seconds(expires))).unwrap_or_default();
+        let why = approval.justification.as_ref().map(|why| format!(": {}", printable(why))).unwrap_or_default();
+        format!("approval {}{by}{until}{why}{}", printable(&approval.id), grade("approval"))
+    });
+    let policy = span.account.policy.as_ref().map(|policy| format!("policy {}{}", printable(policy), grade("policy")));
+    [approval, policy]
+}
+
+fn place_facts(place: &Place, layout: &Layout) -> Vec<(&'static str, String)> {
+    let (first, last) = place.batch;
+    let sealed = time(place.sealed_unix_nano);
+    let mut facts = vec![
+        ("event", place.event.clone()),
+        ("sealed", format!("{sealed}, batch {first} to {last}, epoch {}, {} at byte {}", place.epoch, place.file, place.offset)),
+    ];
+    facts.push(("proof", proof(&place.proof)));
+    if layout.hashes {
+        facts.push(("leaf", place.leaf.clone()));
+        facts.push(("seal", place.seal.clone()));
+        if let Proof::Included { hashes, .. } = &place.proof {
+            facts.extend(hashes.iter().map(|hash| ("", hash.clone())));
+        }
+    }
+    facts
+}
+
+fn proof(proof: &Proof) -> String {
+    match proof {
+        Proof::Included { size, checkpoint_unix_seconds, hashes } => format!(
+            "hashed again now and found in the tree of {} events signed at {}, by {}",
+            grouped(*size),
+            time_of_seconds(*checkpoint_unix_seconds),
+            plural(hashes.len(), "hash"),
+        ),
+        Proof::Sealed { because } => format!("under a seal that verifies; {because}"),
+        Proof::Refused { because } => format!("REFUSED: {because}"),
+        Proof::NotChecked => "not checked".to_owned(),
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    let ending = match (count, word.ends_with('h')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{} {word}{ending}", grouped(count as u64))
+}
+
+const LABEL_WIDTH: usize = 10;
+/// Narrower than this no text is broken.
+const ROOM_MIN: usize = 24;
+/// Levels that are drawn.
+const STEMS_MAX: usize = 12;
