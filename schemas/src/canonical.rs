@@ -3,6 +3,7 @@
 //! What passes here encodes to the same bytes again: equal meaning is equal bytes. Strictness ends at the fields that
 //! carry somebody else's bytes.
 
+use crate::cut::{MESSAGE_BYTES_MAX, RUN_MIN};
 use crate::kind;
 use crate::scan::ScanError;
 use crate::wire::{FIXED64, LEN, Reader, VARINT, varint_len};
@@ -259,11 +260,11 @@ fn check_cut(cut: Reader<'_>, least: u64) -> Result<u64, Refusal> {
     if offset < least {
         return Err(refuse(cut.at(), "the cuts do not ascend, or overlap"));
     }
-    if length < if fields { crate::cut::RUN_MIN as u64 } else { 1 } {
+    if length < if fields { RUN_MIN as u64 } else { 1 } {
         return Err(refuse(cut.at(), "the cut is too short"));
     }
-    if offset + length > u64::from(u32::MAX) {
-        return Err(refuse(cut.at(), "the cut ends beyond 4 GiB"));
+    if offset + length > MESSAGE_BYTES_MAX as u64 {
+        return Err(refuse(cut.at(), "the cut ends beyond 256 MiB"));
     }
     Ok(offset + length)
 }

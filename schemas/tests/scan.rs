@@ -15,7 +15,7 @@ use spanseal_schemas::scan::{self, AnyValue, ScanError, SpanFacts};
 use support::wire::{damaged, damages, field, padded, tag};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(support::cases(2000))]
 
     #[test]
     fn reads_honest_requests_as_prost_does(request in support::requests()) {

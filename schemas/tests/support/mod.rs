@@ -14,6 +14,11 @@ use proptest::prelude::*;
 pub(crate) mod events;
 pub(crate) mod wire;
 
+/// How many cases a property is tried with; a failing one is printed, not written into the tree.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// Requests as an SDK may send them.
 pub(crate) fn requests() -> impl Strategy<Value = ExportTraceServiceRequest> {
     vec(resource_spans(), 0..3).prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
