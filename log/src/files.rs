@@ -10,7 +10,6 @@ pub use crate::replace::{Durability, replace};
 
 use crate::segment::Owner;
 use crate::storage::{Access, Lock, Storage, read_file};
-use crate::writer::ensure_dir;
 
 /// A deployment's data directory.
 #[derive(Clone, Debug)]
@@ -63,7 +62,7 @@ impl DataDir {
     /// When another process holds the lock, or the directory cannot be written.
     pub fn open_to_write(storage: Arc<dyn Storage>, root: &Path) -> Result<(DataDir, Lock), LockError> {
         let files = DataDir::at(storage, root);
-        ensure_dir(files.storage(), root)?;
+        ensure_dirs(files.storage(), root)?;
         let lock = files.storage.lock(&root.join("lock")).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => LockError::Held { root: root.to_owned() },
             _ => LockError::Io(error),
@@ -197,6 +196,24 @@ impl KeyFile {
             KeyFile::Sequencer => "sequencer.key",
             KeyFile::Dedup => "dedup.key",
         }
+    }
+}
+
+/// Creates a directory and those above it, and makes their names durable even if a process that is gone created them.
+fn ensure_dirs(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    if !parent.as_os_str().is_empty() {
+        ensure_dirs(storage, parent)?;
+    }
+    let created = storage.create_dir(dir, Access::Shared);
+    let existed = created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
+    if !existed {
+        created?;
+    }
+    match storage.sync_dir(parent) {
+        // One that we may not even read is not one that we made something in.
+        Err(error) if existed && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
 }
 

@@ -99,6 +99,11 @@ impl Memory {
         self.next_life(|tree| tree.keep_some_unsynced(seed))
     }
 
+    /// Returns the view of another process, which outlives those that end. It sees what they see.
+    pub fn onlooker(&self) -> Memory {
+        Memory { shared: Arc::clone(&self.shared), life: ONLOOKER }
+    }
+
     /// Flips one bit of a file, as an attacker or a bad disk does.
     ///
     /// # Errors
@@ -135,7 +140,7 @@ impl Memory {
     }
 
     fn gone(&self, state: &State) -> bool {
-        state.dead || state.life != self.life
+        self.life != ONLOOKER && (state.dead || state.life != self.life)
     }
 
     /// Locks the state of a process that still lives.
@@ -158,10 +163,7 @@ impl Memory {
                 state.tree.set_free_bytes(Some(free_bytes));
                 apply(&mut state.tree)
             }
-            Some(Fault::Unwritten(kind)) => {
-                state.tree.forget(operation, path);
-                Err(kind.into())
-            }
+            Some(Fault::Unwritten(kind)) => Err(kind.into()),
             Some(Fault::Written(kind)) => {
                 apply(&mut state.tree)?;
                 Err(kind.into())
@@ -245,6 +247,8 @@ impl Storage for Memory {
         Ok(self.living()?.tree.free_bytes())
     }
 }
+
+const ONLOOKER: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct MemoryFile {

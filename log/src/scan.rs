@@ -112,12 +112,15 @@ impl Scanner {
             return Ok(());
         }
         if self.buffer.len() < self.ahead.start + len {
-            self.buffer.copy_within(self.ahead.clone(), 0);
-            self.ahead = 0..self.ahead.len();
             let wanted = len + self.read_ahead;
             if self.buffer.len() < wanted {
-                self.buffer.resize(wanted, 0);
+                let mut larger = vec![0; wanted];
+                larger[..self.ahead.len()].copy_from_slice(&self.buffer[self.ahead.clone()]);
+                self.buffer = larger;
+            } else {
+                self.buffer.copy_within(self.ahead.clone(), 0);
             }
+            self.ahead = 0..self.ahead.len();
         }
         let from = self.offset + self.ahead.len() as u64;
         self.ahead.end += read_full(self.file.as_ref(), &mut self.buffer[self.ahead.end..], from)?;

@@ -328,23 +328,12 @@ pub(crate) fn cut(storage: &dyn Storage, dir: &Path, first: u64, bytes: u64) {
 }
 
 /// Creates a directory if need be, and makes its name durable even if a process that is gone created it.
-pub(crate) fn ensure_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
-    let created = match (storage.create_dir(dir, Access::Shared), dir.parent()) {
-        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
-            ensure_dir(storage, parent)?;
-            storage.create_dir(dir, Access::Shared)
-        }
-        (created, _) => created,
-    };
-    let existed = created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
-    if !existed {
-        created?;
+fn ensure_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
+    match storage.create_dir(dir, Access::Shared) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
-    match dir.parent().map_or(Ok(()), |parent| storage.sync_dir(parent)) {
-        // A directory that somebody prepared in one that is not ours.
-        Err(error) if existed && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
-    }
+    dir.parent().map_or(Ok(()), |parent| storage.sync_dir(parent))
 }
 
 /// A new segment takes the place of what is at or after its first index: there must be no record of any.

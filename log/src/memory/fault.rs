@@ -31,8 +31,8 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It has no effect and returns an error. A sync forgets what it should have made durable: a later one returns `Ok`
-    /// without it, as Linux does.
+    /// It has no effect and returns an error. A file's sync forgets what it should have made durable: a later one returns
+    /// `Ok` without it, as Linux does. A directory's does not: its entries are in the journal, which does not forget.
     Unwritten(io::ErrorKind),
     /// It has its effect and returns an error all the same.
     Written(io::ErrorKind),

@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Range;
 use std::path::{Component, Path};
 
-use super::fault::Operation;
 use crate::storage::Access;
 
 /// All inodes; the first is the root directory.
@@ -99,16 +98,6 @@ impl Tree {
             change.apply(&mut dir.durable);
         }
         Ok(())
-    }
-
-    /// A sync that failed: what it was to make durable is taken for clean from now on.
-    pub(super) fn forget(&mut self, operation: Operation, path: &Path) {
-        if operation == Operation::SyncDir
-            && let Ok(id) = self.lookup(path)
-            && let Ok(dir) = self.dir_mut(id)
-        {
-            dir.unsynced.clear();
-        }
     }
 
     pub(super) fn write_at(&mut self, id: usize, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -4,14 +4,16 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use spanseal_log::{
-    Committed, Fault, Memory, OpenError, Owner, RecoverError, SegmentStart, Storage, Writer, recover,
+    Committed, Fault, Memory, OpenError, Owner, RecoverError, SegmentStart, Writer, recover,
 };
 
-use crate::support::{Contents, Group, Maker, SMALL, STREAM, dir, memory, note, read_after_power_cut, read_sound, shared, write};
+use crate::support::{
+    Contents, Group, Maker, SMALL, STREAM, Spot, memory, note, read_after_power_cut, read_sound, write,
+};
 
 /// What a run of the scenario was told is durable.
 #[derive(Default)]
-struct Told {
+pub(crate) struct Told {
     /// By commits that returned Ok.
     committed: Contents,
     committed_size: u64,
@@ -31,10 +33,10 @@ enum End {
 }
 
 /// Opens a log, commits groups that roll segments, restarts once in between, closes when a commit had to be rewritten.
-fn run(storage: &Arc<dyn Storage>, owner: Owner) -> Told {
+fn run(spot: &Spot) -> Told {
     let mut told = Told::default();
     for life in 1..=2 {
-        told.end = Some(one_life(storage, owner, life, &mut told));
+        told.end = Some(one_life(spot, life, &mut told));
         if told.end != Some(End::Done) {
             break;
         }
@@ -42,12 +44,20 @@ fn run(storage: &Arc<dyn Storage>, owner: Owner) -> Told {
     told
 }
 
-fn one_life(storage: &Arc<dyn Storage>, owner: Owner, salt: u8, told: &mut Told) -> End {
-    let mut writer = match open(storage, owner, told.committed_size) {
+/// Runs the scenario where nothing fails.
+#[track_caller]
+pub(crate) fn run_undisturbed(spot: &Spot) -> Told {
+    let told = run(spot);
+    assert_eq!(told.end, Some(End::Done));
+    told
+}
+
+fn one_life(spot: &Spot, salt: u8, told: &mut Told) -> End {
+    let mut writer = match open(spot, told.committed_size) {
         Ok(writer) => writer,
         Err(kind) => return End::OpenFailed(kind),
     };
-    let mut maker = Maker::at(owner, writer.synced().clone(), salt);
+    let mut maker = Maker::at(spot.owner, writer.synced().clone(), salt);
     for counts in [&[1][..], &[20, 12], &[30], &[3, 3, 3], &[9]] {
         if writer.is_full() {
             return End::Full;
@@ -66,13 +76,13 @@ fn one_life(storage: &Arc<dyn Storage>, owner: Owner, salt: u8, told: &mut Told)
     End::Done
 }
 
-fn open(storage: &Arc<dyn Storage>, owner: Owner, synced_to: u64) -> Result<Writer, ErrorKind> {
-    let recovered = match recover(storage.as_ref(), &dir(), &owner, synced_to) {
+fn open(spot: &Spot, synced_to: u64) -> Result<Writer, ErrorKind> {
+    let recovered = match recover(spot.storage.as_ref(), &spot.dir, &spot.owner, synced_to) {
         Ok(recovered) => recovered,
         Err(RecoverError::Io(error)) => return Err(error.kind()),
         Err(other) => panic!("{other}"),
     };
-    match Writer::open_with(Arc::clone(storage), &dir(), owner, recovered.start, SMALL) {
+    match Writer::open_with(Arc::clone(&spot.storage), &spot.dir, spot.owner, recovered.start, SMALL) {
         Ok(writer) => Ok(writer),
         Err(OpenError::Io(error)) => Err(error.kind()),
         Err(other) => panic!("{other}"),
@@ -114,8 +124,8 @@ impl Restart {
 
 /// What was committed is there, once and byte for byte, and nothing is there that was not written.
 #[track_caller]
-fn check_contents(storage: &Arc<dyn Storage>, owner: Owner, told: &Told) -> Contents {
-    let found = read_sound(storage, &dir(), owner);
+pub(crate) fn check_contents(spot: &Spot, told: &Told) -> Contents {
+    let found = read_sound(spot);
     for (first, expected) in &told.committed {
         assert_eq!(found.get(first), Some(expected), "what was committed at {first}");
     }
@@ -131,28 +141,28 @@ fn check_contents(storage: &Arc<dyn Storage>, owner: Owner, told: &Told) -> Cont
 fn check_restart(memory: &Memory, owner: Owner, mut told: Told, restart: Restart, synced_to: u64) {
     let memory = restart.of(memory);
     memory.set_free_bytes(None);
-    let storage = shared(&memory);
-    let recovered = recover(storage.as_ref(), &dir(), &owner, synced_to).expect("no restart needs a hand");
+    let spot = Spot::in_memory(&memory, owner);
+    let recovered = recover(spot.storage.as_ref(), &spot.dir, &spot.owner, synced_to).expect("no restart needs a hand");
     if recovered.start != SegmentStart::empty() {
-        let found = check_contents(&storage, owner, &told);
-        let storage = shared(&memory.crash());
-        assert_eq!(read_after_power_cut(&storage, &dir(), owner), found, "what start-up found is durable");
+        let found = check_contents(&spot, &told);
+        let spot = Spot::in_memory(&memory.crash(), owner);
+        assert_eq!(read_after_power_cut(&spot), found, "what start-up found is durable");
         told.committed = found;
     }
     told.committed_size = recovered.start.first;
     told.uncertain.clear();
     let memory = memory.crash();
-    let storage = shared(&memory);
-    assert_eq!(one_life(&storage, owner, 7, &mut told), End::Done, "the next life");
-    let storage = shared(&memory.crash());
-    check_contents(&storage, owner, &told);
+    let spot = Spot::in_memory(&memory, owner);
+    assert_eq!(one_life(&spot, 7, &mut told), End::Done, "the next life");
+    let spot = Spot::in_memory(&memory.crash(), owner);
+    check_contents(&spot, &told);
 }
 
 #[track_caller]
 fn check_operation(owner: Owner, operation: u64, fault: Fault, restart: Restart, with_checkpoint: bool) -> bool {
     let memory = memory();
     memory.fault_after(operation, fault);
-    let told = run(&shared(&memory), owner);
+    let told = run(&Spot::in_memory(&memory, owner));
     let Some((hit, path)) = memory.faults_hit().pop() else { return false };
     let case = format!("{owner:?}, operation {operation} ({hit:?} {}): {fault:?}, then {restart:?}", path.display());
     let synced_to = if with_checkpoint { told.committed_size } else { 0 };
@@ -215,8 +225,8 @@ fn any_operation_of_the_root_log_may_fail_or_be_the_last() {
 #[test]
 fn a_commit_is_one_write_and_one_sync() {
     let memory = memory();
-    let storage = shared(&memory);
-    let mut writer = open(&storage, STREAM, 0).unwrap();
+    let spot = Spot::in_memory(&memory, STREAM);
+    let mut writer = open(&spot, 0).unwrap();
     let mut maker = Maker::at(STREAM, writer.synced().clone(), 1);
     let group = maker.group(&[20, 12, 1], 40);
     let before = memory.counts();
@@ -230,7 +240,7 @@ fn a_commit_is_one_write_and_one_sync() {
 #[test]
 fn an_empty_commit_does_nothing() {
     let memory = memory();
-    let mut writer = open(&shared(&memory), STREAM, 0).unwrap();
+    let mut writer = open(&Spot::in_memory(&memory, STREAM), 0).unwrap();
     let before = memory.counts();
     assert_eq!(writer.commit(SegmentStart::empty()).unwrap(), Committed::Appended);
     assert_eq!(memory.counts(), before);
@@ -239,8 +249,8 @@ fn an_empty_commit_does_nothing() {
 #[test]
 fn a_full_disk_is_reported_until_there_is_space_for_the_reserve_again() {
     let memory = memory();
-    let storage = shared(&memory);
-    let mut writer = open(&storage, STREAM, 0).unwrap();
+    let spot = Spot::in_memory(&memory, STREAM);
+    let mut writer = open(&spot, 0).unwrap();
     let mut maker = Maker::at(STREAM, writer.synced().clone(), 1);
     assert!(!writer.is_full());
     memory.set_free_bytes(Some(10));
@@ -256,7 +266,7 @@ fn a_full_disk_is_reported_until_there_is_space_for_the_reserve_again() {
 #[test]
 fn a_log_that_failed_twice_takes_nothing_more() {
     let memory = memory();
-    let mut writer = open(&shared(&memory), STREAM, 0).unwrap();
+    let mut writer = open(&Spot::in_memory(&memory, STREAM), 0).unwrap();
     let mut maker = Maker::at(STREAM, writer.synced().clone(), 1);
     memory.fault_after(0, Fault::Unwritten(ErrorKind::Other));
     memory.fault_after(1, Fault::Unwritten(ErrorKind::PermissionDenied));
@@ -267,11 +277,11 @@ fn a_log_that_failed_twice_takes_nothing_more() {
 #[test]
 fn a_writer_does_not_supersede_what_is_there() {
     let memory = memory();
-    let storage = shared(&memory);
-    let mut writer = open(&storage, STREAM, 0).unwrap();
+    let spot = Spot::in_memory(&memory, STREAM);
+    let mut writer = open(&spot, 0).unwrap();
     let mut maker = Maker::at(STREAM, writer.synced().clone(), 1);
     assert_eq!(write(&mut writer, &maker.group(&[9], 40)).unwrap(), Committed::Appended);
     drop(writer);
-    let refused = Writer::open(Arc::clone(&storage), &dir(), STREAM, SegmentStart::empty());
+    let refused = Writer::open(Arc::clone(&spot.storage), &spot.dir, STREAM, SegmentStart::empty());
     assert!(matches!(refused, Err(OpenError::Ahead { first: 0, last: 0 })), "{refused:?}");
 }

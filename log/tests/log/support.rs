@@ -16,9 +16,26 @@ pub(crate) const STREAM: Owner = Owner::Stream(StreamId([0x11; 16]));
 /// Small enough that a few groups roll a segment.
 pub(crate) const SMALL: Options = Options { segment_bytes_max: 3_000, group_bytes_max: 2_000 };
 
-/// Where the logs of these tests are.
-pub(crate) fn dir() -> PathBuf {
-    PathBuf::from("streams/one")
+/// A log under test: whose, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) dir: PathBuf,
+    pub(crate) owner: Owner,
+}
+
+impl Spot {
+    pub(crate) fn in_memory(memory: &Memory, owner: Owner) -> Spot {
+        Spot { storage: Arc::new(memory.clone()), dir: PathBuf::from("streams/one"), owner }
+    }
+
+    pub(crate) fn reader(&self, from: u64) -> Reader {
+        Reader::open(Arc::clone(&self.storage), &self.dir, self.owner, from).unwrap()
+    }
+
+    pub(crate) fn path(&self, first: u64) -> PathBuf {
+        spanseal_log::segment::path(&self.dir, first)
+    }
 }
 
 /// A file system whose `streams` directory is there for good.
@@ -27,10 +44,6 @@ pub(crate) fn memory() -> Memory {
     memory.create_dir(Path::new("streams"), spanseal_log::Access::Shared).unwrap();
     memory.sync_dir(Path::new("")).unwrap();
     memory
-}
-
-pub(crate) fn shared(memory: &Memory) -> Arc<dyn Storage> {
-    Arc::new(memory.clone())
 }
 
 /// What goes into one commit: payloads, each before its batch, and batches or root leaves.
@@ -142,19 +155,19 @@ pub(crate) fn note(contents: &mut Contents, before: u64, group: &Group) {
 
 /// Reads a whole log: every index once and in order, nothing torn, damaged or superseded by other bytes.
 #[track_caller]
-pub(crate) fn read_sound(storage: &Arc<dyn Storage>, dir: &Path, owner: Owner) -> Contents {
-    read(storage, dir, owner, false)
+pub(crate) fn read_sound(spot: &Spot) -> Contents {
+    read(spot, false)
 }
 
 /// Reads a log that nobody has written to since a power cut: it may end torn.
 #[track_caller]
-pub(crate) fn read_after_power_cut(storage: &Arc<dyn Storage>, dir: &Path, owner: Owner) -> Contents {
-    read(storage, dir, owner, true)
+pub(crate) fn read_after_power_cut(spot: &Spot) -> Contents {
+    read(spot, true)
 }
 
 #[track_caller]
-fn read(storage: &Arc<dyn Storage>, dir: &Path, owner: Owner, may_end_torn: bool) -> Contents {
-    let mut reader = Reader::open(Arc::clone(storage), dir, owner, 0).unwrap();
+fn read(spot: &Spot, may_end_torn: bool) -> Contents {
+    let mut reader = spot.reader(0);
     let mut contents = Contents::new();
     let mut payloads = Vec::new();
     let mut next = 0;
@@ -181,8 +194,8 @@ fn read(storage: &Arc<dyn Storage>, dir: &Path, owner: Owner, may_end_torn: bool
 }
 
 /// Says what kind of thing each item of a log is, in order; for tests of what cannot be read.
-pub(crate) fn outline(storage: &Arc<dyn Storage>, dir: &Path, owner: Owner, from: u64) -> Vec<String> {
-    let mut reader = Reader::open(Arc::clone(storage), dir, owner, from).unwrap();
+pub(crate) fn outline(spot: &Spot, from: u64) -> Vec<String> {
+    let mut reader = spot.reader(from);
     let mut outline = Vec::new();
     while let Some(item) = reader.read_next().unwrap() {
         outline.push(describe(&item));
