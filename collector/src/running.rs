@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::receive::{self, Receive};
 use crate::seal::{self, Durable, Sealing};
 use crate::serve::{self, Health, Metrics};
-use crate::server::bind;
+use crate::server::{bind, connections_that_fit};
 use crate::stages::Stages;
 
 /// A collector at work.
@@ -62,9 +62,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
     };
     let Sealing { intake, durable, deployment, engine } = sealing;
     let mut stages = Stages::new(config.grace, stop.clone());
+    let connections_max = connections_that_fit(config.receive.connections_max);
     let receive = Receive {
         listeners: listeners.otlp,
-        config: config.receive.clone(),
+        config: config::Receive { connections_max, ..config.receive.clone() },
         stop_timeout: config.grace / 2, // the rest is for the stages that follow
         intake,
         health: health.clone(),

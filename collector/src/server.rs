@@ -1,6 +1,7 @@
 //! Serves HTTP/1 and HTTP/2 without TLS on the same ports, within limits, until told to stop.
 
 mod bind;
+mod descriptors;
 mod first_bytes;
 
 use std::num::NonZeroUsize;
@@ -23,6 +24,7 @@ use tracing::{debug, warn};
 use crate::config::Http2;
 
 pub use bind::{BindError, bind};
+pub(crate) use descriptors::connections_that_fit;
 use first_bytes::FirstBytes;
 
 /// What clients may take up.

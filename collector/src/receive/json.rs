@@ -10,7 +10,7 @@ mod schema;
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::body::Taken;
 use super::problem::Problem;
@@ -35,17 +35,21 @@ pub(super) enum JsonError {
 
 /// Returns the protobuf of a request in JSON; a long one away from the threads that serve others.
 pub(super) async fn transcode(text: Taken) -> Result<Taken, Problem> {
+    if text.bytes.len() < LONG_BYTES {
+        return encode(text);
+    }
+    match tokio::task::spawn_blocking(|| encode(text)).await {
+        Ok(encoded) => encoded,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Problem::Refused(Refusal::Stopping)),
+    }
+}
+
+fn encode(text: Taken) -> Result<Taken, Problem> {
     let Taken { bytes: text, mut permit } = text;
     permit.grow(text.len() as u64)?; // what comes out is no longer
-    let bytes = if text.len() < LONG_BYTES {
-        request(&text)?
-    } else {
-        match tokio::task::spawn_blocking(move || request(&text)).await {
-            Ok(bytes) => bytes?,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Err(Problem::Refused(Refusal::Stopping)),
-        }
-    };
+    let bytes = request(&text)?;
+    drop(text);
     permit.shrink_to(bytes.len() as u64);
     Ok(Taken { bytes: bytes.into(), permit })
 }
@@ -79,7 +83,7 @@ impl<'de> DeserializeSeed<'de> for Fields<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
+        json.deserialize_any(self)
     }
 }
 
@@ -88,6 +92,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        Err(E::invalid_type(scalar::shown(text), &self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
@@ -172,8 +180,8 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
             Kind::Message(message) => {
                 self.to.message(number, |to| Fields { message, to }.deserialize(json))?;
             }
-            Kind::Messages(message) => json.deserialize_seq(List { number, message: Some(message), to: self.to })?,
-            Kind::Strings => json.deserialize_seq(List { number, message: None, to: self.to })?,
+            Kind::Messages(message) => json.deserialize_any(List { number, message: Some(message), to: self.to })?,
+            Kind::Strings => json.deserialize_any(List { number, message: None, to: self.to })?,
             Kind::Scalar(kind) => {
                 // A member of a oneof is written even when it is its type's default.
                 scalar::write(json, kind, number, self.of.oneof, self.to)?;
@@ -195,6 +203,10 @@ impl<'de> Visitor<'de> for List<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        Err(E::invalid_type(scalar::shown(text), &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {

@@ -19,8 +19,6 @@ pub(super) fn write<'de, D: Deserializer<'de>>(
     match kind {
         // As bytes, because a lone surrogate (half an emoji, cut off by its sender) is an error in a string.
         Scalar::String => json.deserialize_bytes(value),
-        Scalar::Hex | Scalar::Base64 => json.deserialize_str(value),
-        Scalar::Bool => json.deserialize_bool(value),
         _ => json.deserialize_any(value),
     }
 }
@@ -84,7 +82,7 @@ impl Visitor<'_> for ScalarValue<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let unexpected = Unexpected::Str(text);
+        let unexpected = shown(text);
         match self.kind {
             Scalar::Hex => match hex(text) {
                 Some(id) => self.bytes(&id),
@@ -98,8 +96,8 @@ impl Visitor<'_> for ScalarValue<'_> {
                 Some(value) => self.double(value),
                 None => Err(E::invalid_value(unexpected, &self)),
             },
-            // The one thing in which OTLP is stricter than protobuf's JSON.
-            Scalar::Enum => Err(E::invalid_type(unexpected, &self)),
+            // In enums OTLP is stricter than protobuf's JSON.
+            Scalar::Bool | Scalar::Enum => Err(E::invalid_type(unexpected, &self)),
             _ => match text.parse::<i128>() {
                 Ok(value) => self.integer(value, unexpected),
                 Err(_) => Err(E::invalid_value(unexpected, &self)),
@@ -130,21 +128,31 @@ impl ScalarValue<'_> {
     }
 
     fn integer<E: Error>(self, value: i128, unexpected: Unexpected<'_>) -> Result<(), E> {
+        let (number, absent) = (self.number, value == 0 && !self.always);
         let written = match self.kind {
-            _ if value == 0 && !self.always => Some(()),
+            Scalar::String | Scalar::Hex | Scalar::Base64 | Scalar::Bool | Scalar::Double => {
+                return Err(E::invalid_type(unexpected, &self));
+            }
+            _ if absent => Some(()),
             // Protobuf sign-extends a negative int32 to 64 bits.
             Scalar::Enum | Scalar::Int32 => {
-                i32::try_from(value).ok().map(|value| self.to.varint(self.number, i64::from(value) as u64))
+                i32::try_from(value).ok().map(|value| self.to.varint(number, i64::from(value) as u64))
             }
-            Scalar::Int64 => i64::try_from(value).ok().map(|value| self.to.varint(self.number, value as u64)),
-            Scalar::Uint32 => u32::try_from(value).ok().map(|value| self.to.varint(self.number, value.into())),
-            Scalar::Fixed32 => u32::try_from(value).ok().map(|value| self.to.fixed32(self.number, value)),
-            Scalar::Fixed64 => u64::try_from(value).ok().map(|value| self.to.fixed64(self.number, value)),
-            Scalar::String | Scalar::Hex | Scalar::Base64 | Scalar::Bool | Scalar::Double => None,
+            Scalar::Int64 => i64::try_from(value).ok().map(|value| self.to.varint(number, value as u64)),
+            Scalar::Uint32 => u32::try_from(value).ok().map(|value| self.to.varint(number, value.into())),
+            Scalar::Fixed32 => u32::try_from(value).ok().map(|value| self.to.fixed32(number, value)),
+            Scalar::Fixed64 => u64::try_from(value).ok().map(|value| self.to.fixed64(number, value)),
         };
         written.ok_or_else(|| E::invalid_value(unexpected, &self))
     }
 }
+
+/// Returns a text for an error, cut short: what an error shows of a hostile request must not be as long as that is.
+pub(super) fn shown(text: &str) -> Unexpected<'_> {
+    Unexpected::Str(&text[..text.floor_char_boundary(SHOWN_BYTES)])
+}
+
+const SHOWN_BYTES: usize = 80;
 
 /// Hex digits of either case, two a byte.
 fn hex(text: &str) -> Option<Vec<u8>> {

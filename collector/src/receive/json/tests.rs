@@ -145,6 +145,16 @@ fn names_the_place_of_what_it_refuses() {
         (r#"{"startTimeUnixNano":"-1"}"#, ".startTimeUnixNano", r#"invalid value: string "-1", expected a 64-bit"#),
         (r#"{"startTimeUnixNano":""}"#, ".startTimeUnixNano", r#"invalid value: string "", expected a 64-bit"#),
         (r#"{"startTimeUnixNano":true}"#, ".startTimeUnixNano", "invalid type: boolean `true`, expected a 64-bit"),
+        (r#"{"status":"ok"}"#, ".status", r#"invalid type: string "ok", expected an object"#),
+        (r#"{"attributes":"a"}"#, ".attributes", r#"invalid type: string "a", expected an array"#),
+        (
+            r#"{"attributes":[{"value":{"boolValue":"true"}}]}"#,
+            ".attributes[0].value.boolValue",
+            "invalid type: string",
+        ),
+        (r#"{"attributes":[{"value":{"bytesValue":1}}]}"#, ".attributes[0].value.bytesValue", "invalid type: integer"),
+        (r#"{"traceId":0}"#, ".traceId", "invalid type: integer `0`"),
+        (r#"{"traceId":1.0}"#, ".traceId", "invalid type: floating point `1.0`"),
         (r#"{"status":[]}"#, ".status", "invalid type: sequence, expected an object"),
         (r#"{"attributes":{}}"#, ".attributes", "invalid type: map, expected an array"),
         (r#"{"name":"a","name":"a"}"#, ".name", "this key stands twice"),
@@ -159,6 +169,10 @@ fn names_the_place_of_what_it_refuses() {
         ),
     ] {
         check_refused(&with_span(json), &format!("{spans}{place}: {fault}"));
+    }
+    let long = "\u{7f}".repeat(10_000);
+    for json in [format!(r#"{{"resourceSpans":"{long}"}}"#), with_span(&format!(r#"{{"traceId":"{long}"}}"#))] {
+        assert!(request(json.as_bytes()).unwrap_err().to_string().len() < 800);
     }
     check_refused(r#"{"resourceSpans":[{},{"schemaUrl":1}]}"#, "resourceSpans[1].schemaUrl: invalid type");
     check_refused(r#"{"resourceSpans":[{}"#, "resourceSpans[1]: EOF while parsing a list at line 1");
