@@ -1,6 +1,9 @@
 //! Consume, check, store; read back.
 
 pub mod check;
+mod claims;
 pub mod facet;
+pub mod find;
 mod hex;
+pub mod index;
 mod words;

@@ -3,10 +3,11 @@
 mod filter;
 mod rows;
 
-use std::path::Path;
+
 
 use serde::Serialize;
 use spanseal_ledger::EventId;
+use spanseal_log::DataDir;
 use spanseal_schemas::event::Verdict;
 
 pub use rows::Row;
@@ -89,8 +90,8 @@ impl Default for Query {
 ///
 /// # Errors
 /// When there is no index, or it cannot be read.
-pub fn find(data_dir: &Path, query: &Query) -> Result<Found, FindError> {
-    find_in(&Index::open(data_dir)?, query)
+pub fn find(data: &DataDir, query: &Query) -> Result<Found, FindError> {
+    find_in(&Index::open(data)?, query)
 }
 
 /// Answers a query from an index that is open.

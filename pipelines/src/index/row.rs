@@ -162,11 +162,11 @@ fn own(kind: u8, body: &[u8]) -> Option<EventRow> {
     let event = [&[kind], body].concat();
     let (name, start) = if kind == kind::GAP {
         let gap = Gap::parse(&event).ok()?;
-        (format!("gap: {:?}", gap.cause), gap.wall_unix_nano)
+        (format!("gap: {:?}", gap.cause), gap.wall)
     } else {
         match KeyEvent::parse(&event).ok()? {
-            KeyEvent::Opening(opening) => (format!("epoch {} opened", opening.epoch), opening.wall_unix_nano),
-            KeyEvent::Closing(closing) => (format!("epoch {} closed", closing.epoch), closing.wall_unix_nano),
+            KeyEvent::Opening(signed) => (format!("epoch {} opened", signed.opening.epoch.epoch), signed.opening.wall),
+            KeyEvent::Closing(closing) => (format!("epoch {} closed", closing.epoch), closing.wall),
         }
     };
     Some(EventRow { name: Some(name), start, ..EventRow::default() })

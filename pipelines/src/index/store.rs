@@ -236,6 +236,17 @@ impl Store {
         row_of(&self.connection, stream, index)
     }
 
+    pub(crate) fn ordinal_of(&self, stream: &[u8; 16]) -> rusqlite::Result<Option<i64>> {
+        let select = "SELECT ordinal FROM stream WHERE id = ?";
+        self.connection.prepare_cached(select)?.query_row([stream], |row| row.get(0)).optional()
+    }
+
+    /// Closes the database, everything in its one file.
+    pub(crate) fn close(self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "journal_mode", "DELETE")?;
+        self.connection.close().map_err(|(_, error)| error)
+    }
+
     /// Returns the service that a resource event names.
     pub(crate) fn service_of(&self, row: i64) -> rusqlite::Result<Option<String>> {
         let select = "SELECT value FROM event JOIN text ON text.id = service WHERE event.id = ?";

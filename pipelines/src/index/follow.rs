@@ -1,0 +1,94 @@
+//! Indexes as the log grows.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use spanseal_ledger::StreamId;
+use spanseal_log::DataDir;
+
+use super::indexer::{IndexError, Indexer};
+use super::progress::claimed_size;
+
+/// How far streams may be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The durable sizes of the streams that are being written.
+    pub sizes: BTreeMap<StreamId, u64>,
+    /// Whether streams that are not named here may be read to their end: nobody writes them any more.
+    pub others: bool,
+}
+
+impl Limits {
+    /// Everything there is.
+    pub fn none() -> Self {
+        Self { sizes: BTreeMap::new(), others: true }
+    }
+
+    /// Returns the size up to which a stream may be read.
+    pub fn of(&self, stream: &StreamId) -> u64 {
+        let unnamed = if self.others { u64::MAX } else { 0 };
+        self.sizes.get(stream).copied().unwrap_or(unnamed)
+    }
+}
+
+/// Where the indexer learns that there is more.
+pub trait Feed {
+    /// Waits until there may be more, and says how far streams may be read; `None` ends the indexing. The first call
+    /// returns at once.
+    fn wait(&mut self) -> Option<Limits>;
+}
+
+/// What one round of indexing did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Indexed {
+    pub events: u64,
+    /// Events that may be read and are not indexed yet, of streams whose durable size is known.
+    pub lag: u64,
+}
+
+/// Indexes until the feed ends; what may be read by then is indexed first.
+///
+/// # Errors
+/// When the index cannot be written or the log cannot be read. Nothing is lost: the next start goes on from the cursor.
+pub fn follow(indexer: &mut Indexer, feed: &mut dyn Feed, on_round: &mut dyn FnMut(Indexed)) -> Result<(), IndexError> {
+    while let Some(limits) = feed.wait() {
+        loop {
+            let round = indexer.round(&limits)?;
+            on_round(round);
+            if round.events == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Follows a log that another process writes: no further than its checkpoints, looked at in an interval.
+#[derive(Debug)]
+pub struct PollCheckpoints {
+    data: DataDir,
+    interval: Duration,
+    stop: Receiver<()>,
+    begun: bool,
+}
+
+impl PollCheckpoints {
+    /// Begins; a message on `stop`, or the end of its sender, ends the indexing.
+    pub fn new(data: DataDir, interval: Duration, stop: Receiver<()>) -> Self {
+        Self { data, interval, stop, begun: false }
+    }
+}
+
+impl Feed for PollCheckpoints {
+    fn wait(&mut self) -> Option<Limits> {
+        if std::mem::replace(&mut self.begun, true)
+            && self.stop.recv_timeout(self.interval) != Err(RecvTimeoutError::Timeout)
+        {
+            return None;
+        }
+        let streams = self.data.streams().unwrap_or_default();
+        let sizes = streams.into_iter().map(|stream| (stream, claimed_size(&self.data, stream))).collect();
+        Some(Limits { sizes, others: false })
+    }
+}

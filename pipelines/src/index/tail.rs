@@ -1,0 +1,231 @@
+//! One stream on its way into the index.
+
+use std::collections::HashMap;
+use std::io;
+
+use spanseal_ledger::tree::root_of;
+use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
+use spanseal_ledger::{Hash, StreamId};
+use spanseal_log::{DataDir, Item, Owner, Place, Reader};
+use spanseal_schemas::event::EventRef;
+use spanseal_schemas::kind;
+
+use super::indexer::IndexError;
+use super::row::{self, Resource, Rows};
+use super::store::{BatchRow, FaultRow, Store};
+
+pub(super) struct Tail {
+    stream: StreamId,
+    ordinal: i64,
+    reader: Reader,
+    verifier: StreamVerifier,
+    run: Run,
+    resources: HashMap<u64, Resource>,
+    /// The time of the last seal.
+    wall: u64,
+    fault: Option<FaultRow>,
+}
+
+impl Tail {
+    /// Opens a stream where its cursor stands.
+    pub(super) fn open(data: &DataDir, stream: StreamId, store: &Store, root: &RootState) -> Result<Self, IndexError> {
+        let known = store.streams()?.into_iter().find(|row| row.id == stream.0);
+        let (ordinal, next, head) = match known {
+            Some(row) => (row.ordinal, row.next, row.head),
+            None => (store.add_stream(&stream.0, &[])?, 0, Vec::new()),
+        };
+        let resumed = resume(&head, stream, root);
+        let fault = resumed.as_ref().err().cloned();
+        let verifier = resumed.unwrap_or_else(|_| StreamVerifier::new(root, stream, None));
+        let open = |from| Reader::open(data.shared_storage(), &data.log(&Owner::Stream(stream)), Owner::Stream(stream), from);
+        let run = Run::read(&mut open(next - next % RUN)?, next)?;
+        let tail = Self { stream, ordinal, reader: open(next)?, verifier, run, resources: HashMap::new(), wall: 0, fault };
+        // An earlier fault may have been mended by now, and is found again if it was not.
+        store.set_fault(ordinal, tail.fault.as_ref())?;
+        Ok(tail)
+    }
+
+    pub(super) fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.verifier.next_index()
+    }
+
+    pub(super) fn wall(&self) -> u64 {
+        self.wall
+    }
+
+    pub(super) fn fault(&self) -> Option<&FaultRow> {
+        self.fault.as_ref()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// Indexes what comes next below the limit, in one transaction with the cursor; returns how many events.
+    pub(super) fn advance(&mut self, store: &mut Store, root: &RootState, limit: u64) -> Result<u64, IndexError> {
+        self.reader.set_limit(limit);
+        let (batches, damaged) = self.read()?;
+        if batches.is_empty() && !damaged {
+            return Ok(0);
+        }
+        let before = self.next();
+        store.transaction(|store| {
+            for (bytes, place) in &batches {
+                if let Err(fault) = self.batch(store, root, bytes, *place)? {
+                    self.stop(fault.code, self.verifier.next_index(), fault.to_string());
+                    break;
+                }
+            }
+            if damaged && self.fault.is_none() {
+                self.stop(Code::Damaged, self.next(), "a record cannot be read".to_owned());
+            }
+            if let Some(position) = self.verifier.position() {
+                store.set_cursor(self.ordinal, self.next(), &position.encode())?;
+            }
+            store.set_fault(self.ordinal, self.fault.as_ref())?;
+            Ok::<(), IndexError>(())
+        })?;
+        Ok(self.next().saturating_sub(before))
+    }
+
+    /// Reads some batches, and says whether something cannot be read behind them.
+    fn read(&mut self) -> io::Result<(Vec<(Vec<u8>, Place)>, bool)> {
+        let mut batches = Vec::new();
+        let mut events = 0;
+        while events < ROUND_EVENTS {
+            match self.reader.read_next()? {
+                Some(Item::Batch { count, bytes, place, .. }) => {
+                    batches.push((bytes.to_vec(), place));
+                    events += usize::from(count.max(1));
+                }
+                Some(Item::Damaged { .. }) => return Ok((batches, true)),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok((batches, false))
+    }
+
+    fn batch(&mut self, store: &mut Store, root: &RootState, bytes: &[u8], place: Place) -> Result<Result<(), Fault>, IndexError> {
+        let hashed = match HashedBatch::parse(bytes) {
+            Ok(hashed) => hashed,
+            Err(error) => return Ok(Err(self.verifier.malformed(root, error))),
+        };
+        let seal = match self.verifier.push_hashed(root, &hashed) {
+            Ok(facts) => facts.seal,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        self.wall = seal.wall;
+        store.add_batch(&BatchRow {
+            stream: self.ordinal,
+            first: seal.first,
+            count: seal.count.into(),
+            segment: place.segment,
+            offset: place.offset,
+            wall: seal.wall,
+        })?;
+        for ((event, leaf), index) in hashed.batch().events().zip(hashed.leaves()).zip(seal.first..) {
+            self.event(store, event, index, seal.wall)?;
+            if let Some(root) = self.run.push(*leaf) {
+                store.add_run(self.ordinal, index / RUN, &root)?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn event(&mut self, store: &mut Store, event: &[u8], index: u64, wall: u64) -> rusqlite::Result<()> {
+        let Some((&event_kind, body)) = event.split_first() else { return Ok(()) };
+        let mut rows = StreamRows { store, ordinal: self.ordinal, resources: &mut self.resources };
+        let row = row::of(event_kind, body, wall, &mut rows)?;
+        let (service, verdict, about) = (row.service.clone(), row.verdict, row.about.first().copied());
+        let id = store.add_event(row)?;
+        if let (kind::ASSESSMENT, Some(verdict), Some(span)) = (event_kind, verdict, about) {
+            store.set_verdict(span, verdict)?;
+        }
+        if event_kind == kind::RESOURCE {
+            if self.resources.len() >= RESOURCES_MAX {
+                self.resources.clear();
+            }
+            self.resources.insert(index, Resource { row: id, service });
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, code: Code, index: u64, text: String) {
+        self.fault = Some(FaultRow { code: code.as_str().to_owned(), index, text });
+    }
+}
+
+fn resume(head: &[u8], stream: StreamId, root: &RootState) -> Result<StreamVerifier, FaultRow> {
+    if head.is_empty() {
+        return Ok(StreamVerifier::new(root, stream, None));
+    }
+    let resumed = Position::decode(head).and_then(|position| StreamVerifier::resume(root, &position));
+    resumed.map_err(|error| FaultRow {
+        code: "other_log".to_owned(),
+        index: 0,
+        text: format!("the index is of another log than this one ({error}); `spanseal reindex` makes it anew"),
+    })
+}
+
+/// What a row takes from rows that are in the index already.
+struct StreamRows<'a> {
+    store: &'a Store,
+    ordinal: i64,
+    resources: &'a mut HashMap<u64, Resource>,
+}
+
+impl Rows for StreamRows<'_> {
+    fn resource(&mut self, index: u64) -> rusqlite::Result<Option<Resource>> {
+        if let Some(resource) = self.resources.get(&index) {
+            return Ok(Some(resource.clone()));
+        }
+        let Some(row) = self.store.row_of(self.ordinal, index)? else { return Ok(None) };
+        let resource = Resource { row, service: self.store.service_of(row)? };
+        self.resources.insert(index, resource.clone());
+        Ok(Some(resource))
+    }
+
+    fn event(&mut self, event: &EventRef) -> rusqlite::Result<Option<i64>> {
+        let ordinal = match <[u8; 16]>::try_from(event.stream.as_slice()) {
+            Ok(stream) => self.store.ordinal_of(&stream)?,
+            Err(_) => Some(self.ordinal),
+        };
+        ordinal.map_or(Ok(None), |ordinal| self.store.row_of(ordinal, event.index))
+    }
+}
+
+/// The leaves of the run of 256 events that is not full yet.
+#[derive(Debug, Default)]
+struct Run(Vec<Hash>);
+
+impl Run {
+    /// Reads the leaves from the start of a run up to an index.
+    fn read(reader: &mut Reader, until: u64) -> io::Result<Self> {
+        reader.set_limit(until);
+        let mut leaves = Vec::new();
+        while let Some(item) = reader.read_next()? {
+            if let Item::Batch { bytes, .. } = item
+                && let Ok(hashed) = HashedBatch::parse(bytes)
+            {
+                leaves.extend_from_slice(hashed.leaves());
+            }
+        }
+        Ok(Self(leaves))
+    }
+
+    /// Takes the next leaf; returns the root of the run when it is full.
+    fn push(&mut self, leaf: Hash) -> Option<Hash> {
+        self.0.push(leaf);
+        (self.0.len() as u64 == RUN).then(|| root_of(&std::mem::take(&mut self.0)))
+    }
+}
+
+const RUN: u64 = 256;
+/// Events of one transaction: enough that sorting them pays, few enough to be undone without regret.
+const ROUND_EVENTS: usize = 4096;
+const RESOURCES_MAX: usize = 8192;
