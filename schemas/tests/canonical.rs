@@ -5,13 +5,13 @@ mod support;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
-use prost::encoding::{DecodeContext, decode_key, decode_varint, skip_field};
+use prost::encoding::decode_varint;
 use spanseal_schemas::canonical::{Refusal, check};
 use spanseal_schemas::envelope::{SpanHead, span_event, span_event_len, view};
 use spanseal_schemas::event::{Encoding, EventRef, FindingEvent, SpanEvent};
 use spanseal_schemas::kind;
 use support::events::{encoded_again, events, span_events};
-use support::wire::{damaged, damages, field, messages, padded, tag};
+use support::wire::{Field, damaged, damages, field, messages, padded, split, tag};
 
 proptest! {
     #![proptest_config(support::cases(2000))]
@@ -181,36 +181,6 @@ fn head(event: &SpanEvent) -> SpanHead<'_> {
 
 fn payloads(event: &SpanEvent) -> Vec<[u8; 32]> {
     event.payloads.iter().map(|id| id.as_slice().try_into().expect("32 bytes")).collect()
-}
-
-/// One field of a body.
-#[derive(Clone)]
-struct Field {
-    number: u32,
-    wire: u32,
-    /// Key and value.
-    bytes: Vec<u8>,
-    /// The value.
-    value: Vec<u8>,
-}
-
-/// Returns a body's fields, found with prost's own primitives.
-fn split(mut body: &[u8]) -> Vec<Field> {
-    let mut fields = Vec::new();
-    while !body.is_empty() {
-        let start = body;
-        let (number, wire) = decode_key(&mut body).expect("a key");
-        let value = body;
-        skip_field(wire, number, &mut body, DecodeContext::default()).expect("a field");
-        let end = start.len() - body.len();
-        fields.push(Field {
-            number,
-            wire: wire as u32,
-            bytes: start[..end].to_vec(),
-            value: value[..value.len() - body.len()].to_vec(),
-        });
-    }
-    fields
 }
 
 /// Returns other encodings of what a body says, or of a little more, with what was done to them.

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 /// Messages of fields with numbers that OTLP knows and some that it does not, of any wire type, nested.
 pub(crate) fn messages() -> impl Strategy<Value = Vec<u8>> {
@@ -116,4 +117,38 @@ pub(crate) fn tag(number: u32, wire: u32) -> Vec<u8> {
 /// Returns a length-delimited field.
 pub(crate) fn field(number: u32, content: &[u8]) -> Vec<u8> {
     [tag(number, 2), padded(content.len() as u64, 0), content.to_vec()].concat()
+}
+
+/// One field of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    pub(crate) number: u32,
+    pub(crate) wire: u32,
+    /// Key and value.
+    pub(crate) bytes: Vec<u8>,
+    /// The value.
+    pub(crate) value: Vec<u8>,
+}
+
+/// Returns a message's fields, found with prost's own primitives.
+pub(crate) fn split(message: &[u8]) -> Vec<Field> {
+    try_split(message).expect("fields")
+}
+
+/// Returns a message's fields, unless one is broken.
+pub(crate) fn try_split(mut message: &[u8]) -> Option<Vec<Field>> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let start = message;
+        let (number, wire) = decode_key(&mut message).ok()?;
+        let value = message;
+        skip_field(wire, number, &mut message, DecodeContext::default()).ok()?;
+        fields.push(Field {
+            number,
+            wire: wire as u32,
+            bytes: start[..start.len() - message.len()].to_vec(),
+            value: value[..value.len() - message.len()].to_vec(),
+        });
+    }
+    Some(fields)
 }
