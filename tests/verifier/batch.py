@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from .codes import Finding
-from .crypto import ED25519, sha256
+from .crypto import sha256
 from .reader import Reader, Short
 
 SEAL_LEN = 264
@@ -149,16 +149,19 @@ def is_opening(event):
     return event[:2] == bytes([KEY, OPENING])
 
 
+def is_closing(event):
+    """Returns whether the event is a closing, by its first two bytes."""
+    return event[:2] == bytes([KEY, CLOSING])
+
+
 def parse_opening(event):
-    """Returns the Opening; raises `malformed_key_event` or `unknown_version`."""
+    """Returns the Opening; raises `malformed_key_event`."""
     reader = _key_event(event, 337)
     take, number = reader.take, reader.number
     opening = Opening(
         event, number(1), take(16), number(4), number(8), take(32), take(32), take(33), take(32), number(8), number(8),
         take(32), take(64), take(64),
     )
-    if opening.key[0] != ED25519:
-        raise Finding("unknown_version", f"an epoch key has the unknown algorithm byte {opening.key[0]:#04x}")
     if not FIRST <= opening.start <= UNCLEAN:
         raise Finding("malformed_key_event", f"an opening starts with {opening.start}")
     if opening.start != ROTATION and any(opening.outgoing):
@@ -167,7 +170,7 @@ def parse_opening(event):
 
 
 def parse_closing(event):
-    """Returns the Closing; raises `malformed_key_event` or `unknown_version`."""
+    """Returns the Closing; raises `malformed_key_event`."""
     reader = _key_event(event, 40)
     closing = Closing(reader.number(1), reader.take(16), reader.number(4), reader.number(8), reader.number(8))
     if closing.reason not in (SHUTDOWN, ROTATED):
@@ -177,8 +180,6 @@ def parse_closing(event):
 
 def _key_event(event, length):
     """Returns a Reader after the version byte of a key event of that length."""
-    if len(event) > 2 and event[2] != 1:
-        raise Finding("unknown_version", f"a key event of version {event[2]}")
     if len(event) != length:
         raise Finding("malformed_key_event", f"a key event has {len(event)} bytes, not {length}")
     reader = Reader(event)
@@ -186,9 +187,14 @@ def _key_event(event, length):
     return reader
 
 
+def is_unknown(event):
+    """Returns whether a key event is of an unknown type or version, or a gap event of an unknown version."""
+    if event[0] == KEY:
+        return event[1:2] not in (b"", b"\x01", b"\x02") or event[2:3] not in (b"", b"\x01")
+    return event[0] == GAP and event[1:2] not in (b"", b"\x01")
+
+
 def check_gap(event):
-    """Raises a Finding unless the event is a gap of section 7."""
-    if len(event) > 1 and event[1] != 1:
-        raise Finding("unknown_version", f"a gap event of version {event[1]}")
+    """Raises `malformed_key_event` unless the event is a gap of section 7."""
     if len(event) != 53 or event[3:5] != b"\0\0" or event[2] not in (1, 2, 3):
-        raise Finding("envelope", "a gap event does not parse")
+        raise Finding("malformed_key_event", "a gap event does not parse")

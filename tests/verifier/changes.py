@@ -54,7 +54,7 @@ def _gone(world, inputs):
 
 
 def _never_opened(world, inputs):
-    inputs.streams[bytes(16)] = BatchList([])
+    inputs.streams[bytes(16)] = BatchList(world.other.batches)
 
 
 def _extended(world, inputs):

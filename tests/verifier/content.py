@@ -18,7 +18,7 @@ class Content:
     """Checks the bodies of one stream's events, and its payload records."""
 
     def __init__(self, stream, add):
-        """`add(finding, index)` reports a finding of this stream."""
+        """`add(finding)` reports a finding of this stream."""
         self.stream, self.add = stream, add
         self.kinds = bytearray()
         self.whats = {}
@@ -85,21 +85,22 @@ class Content:
             if other is None:
                 continue
             if target >= len(other.kinds) or (wanted and other.kinds[target] not in (wanted, 0)):
-                self.add(Finding("envelope", f"event {stream.hex()}-{target} is not there, or no such event", index), index)
+                self.add(Finding("envelope", f"event {stream.hex()}-{target} is not there, or no such event", index))
 
     def payload(self, body):
         """Takes a payload record of the present segment."""
         try:
             self.payloads[sha256(body)] = [parse_payload(body, self.stream), False]
         except Finding as finding:
-            self.add(finding, len(self.kinds))
+            finding.index = len(self.kinds)
+            self.add(finding)
 
     def _payloads(self, index, ids):
         """Checks the payload records that an event lists, in chunk order; a missing one is noted."""
         group = None
         for chunk, payload in enumerate(ids):
             if payload not in self.payloads:
-                self.add(Finding("payload_missing", f"payload record {payload.hex()[:8]} is not there", index), index)
+                self.add(Finding("payload_missing", f"payload record {payload.hex()[:8]} is not there", index))
                 continue
             held = self.payloads[payload]
             held[1] = True
@@ -118,9 +119,9 @@ class Content:
                 continue
             if payload in self.settled:
                 text = f"no event lists payload record {payload.hex()[:8]}"
-                self.add(Finding("payload_mismatch", text), len(self.kinds))
+                self.add(Finding("payload_mismatch", text, len(self.kinds)))
             elif last:
-                self.add(Finding("torn_tail", "a payload record without its batch ends the stream"), len(self.kinds))
+                self.add(Finding("torn_tail", "a payload record without its batch ends the stream", len(self.kinds)))
         self.payloads, self.settled = {}, set()
 
 

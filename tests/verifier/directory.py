@@ -115,6 +115,10 @@ class SegmentSource:
     segments: list
     checkpoint: bytes | None = None
 
+    def has_batch(self):
+        """Returns whether any batch can be read."""
+        return any(kind == BATCH for segment in self.segments if segment.header for kind, _ in segment.records())
+
     def feed(self, check):
         """Gives the check every record that counts, in order, and then the superseded ones."""
         segments = _without_unfinished(self.segments, check.add)
@@ -131,19 +135,19 @@ class SegmentSource:
     def _header(self, check, segment):
         """Checks a segment's header against the stream so far; returns whether its records can be read."""
         if segment.fault:
-            check.add(segment.fault)
+            check.add_here(segment.fault.code, segment.fault.text)
             check.stop(segment.fault.code)
             return False
         header = segment.header
         if header.stream != check.stream:
-            check.add(Finding("wrong_stream", f"the segment at {header.first} names stream {header.stream.hex()}"))
+            check.add_here("wrong_stream", f"the segment at {header.first} names stream {header.stream.hex()}")
             return True
         if check.stopped or header.first != check.next:
             self._resume(check, header)
         elif header.last_seal != check.last_hash:
-            check.add(Finding("broken_link", f"the segment at {header.first} does not name the seal before it"))
+            check.add_here("broken_link", f"the segment at {header.first} does not name the seal before it")
         elif header.frontier != check.tree.frontier:
-            check.add(Finding("root_mismatch", f"the segment at {header.first} has another frontier"))
+            check.add_here("root_mismatch", f"the segment at {header.first} has another frontier")
         return True
 
     def _resume(self, check, header):
@@ -152,7 +156,7 @@ class SegmentSource:
             return
         if not check.stopped and header.first > check.next:
             code = "index_gap" if check.next else "head_missing"
-            check.add(Finding(code, f"a segment begins at {header.first} after {check.next} events"))
+            check.add_here(code, f"a segment begins at {header.first} after {check.next} events")
         if header.first > check.next:
             check.resume(header.first, header.frontier, header.last_seal)
 
@@ -171,9 +175,9 @@ class SegmentSource:
                 if check.content:
                     check.content.payload(body)
             elif kind == ROOT_LEAF:
-                check.add(Finding("damaged", "a root leaf stands in a stream"))
+                check.add_here("damaged", "a root leaf stands in a stream")
             else:
-                check.add(Finding("unknown_version", f"a record of the unknown type {kind}"))
+                check.add_here("unknown_version", f"a record of the unknown type {kind}")
 
 
 def _torn(check, why, limit):
@@ -181,15 +185,15 @@ def _torn(check, why, limit):
     if check.stopped:
         return
     if limit is not None and check.next < limit:
-        check.add(Finding("damaged", why))
+        check.add_here("damaged", why)
         check.stop("damaged")
     else:
-        check.add(Finding("torn_tail", why))
+        check.add_here("torn_tail", why)
 
 
 def _check_superseded(check, first, raw):
     """Reports a superseded batch that differs from the one that took its place."""
-    held = check.batches.get(first)
+    held = check.batches.get(first, (None, None))[1]
     if held == sha256(raw) or (held is None and first >= check.next):
         return
     try:

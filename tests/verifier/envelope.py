@@ -5,25 +5,30 @@ import struct
 from .batch import ASSESSMENT, CONFLICT, ERASURE, EVIDENCE, FINDING, RESOURCE, SPAN
 
 # Scalar types by wire type: 0 varint, 1 eight bytes, 2 length-delimited. A message type names its message.
-_VARINTS = {"uint32": 2**32, "uint64": 2**64, "enum": 2**31, "bool": 2}
+# `bytes` may say its length. An enum's limit is one above its last value; event.proto leaves no value out.
+_VARINTS = {
+    "uint32": 2**32, "uint64": 2**64, "bool": 2, "Verdict": 5, "Encoding": 2, "What": 5,
+}
+_LENGTHS = {"bytes 16": 16, "bytes 32": 32}
+_GRADES_MAX, _GRADE_LAST = 11, 4
 _REPEATED = "repeated "
 
 _SHARED = {
     1: ("version", "uint32"), 2: ("received_unix_nano", "fixed64"), 3: ("resource", "uint64"), 4: ("scope", "uint64"),
-    5: ("tenant", "uint64"), 6: ("configuration", "uint64"), 7: ("encoding", "enum"),
+    5: ("tenant", "uint64"), 6: ("configuration", "uint64"), 7: ("encoding", "Encoding"),
 }
 MESSAGES = {
     "SpanEvent": _SHARED | {
-        8: ("producer", "bytes"), 9: ("producer_sequence", "uint64"), 10: ("assessment", "Assessment"),
-        11: ("span", "bytes"), 12: ("cuts", "repeated Cut"), 13: ("payloads", "repeated bytes"),
+        8: ("producer", "bytes 16"), 9: ("producer_sequence", "uint64"), 10: ("assessment", "Assessment"),
+        11: ("span", "bytes"), 12: ("cuts", "repeated Cut"), 13: ("payloads", "repeated bytes 32"),
     },
     "ResourceEvent": {
-        1: ("version", "uint32"), 2: ("nonce", "bytes"), 3: ("what", "enum"), 4: ("tenant", "string"),
+        1: ("version", "uint32"), 2: ("nonce", "bytes 16"), 3: ("what", "What"), 4: ("tenant", "string"),
         5: ("peer", "string"), 6: ("schema_url", "string"), 7: ("content", "bytes"), 8: ("cuts", "repeated Cut"),
-        9: ("payloads", "repeated bytes"),
+        9: ("payloads", "repeated bytes 32"),
     },
     "EvidenceEvent": {
-        1: ("version", "uint32"), 2: ("tenant", "string"), 3: ("media_type", "string"), 4: ("digest", "bytes"),
+        1: ("version", "uint32"), 2: ("tenant", "string"), 3: ("media_type", "string"), 4: ("digest", "bytes 32"),
         5: ("chunk", "uint32"), 6: ("chunks", "uint32"), 7: ("content", "bytes"),
     },
     "AssessmentEvent": {
@@ -32,22 +37,22 @@ MESSAGES = {
     },
     "ConflictEvent": _SHARED | {
         8: ("first", "EventRef"), 9: ("variant", "bool"), 10: ("span", "bytes"), 11: ("cuts", "repeated Cut"),
-        12: ("payloads", "repeated bytes"),
+        12: ("payloads", "repeated bytes 32"),
     },
     "FindingEvent": {
         1: ("version", "uint32"), 2: ("found_unix_nano", "fixed64"), 3: ("code", "string"), 4: ("message", "string"),
         5: ("tenant", "string"), 6: ("spans", "uint64"), 7: ("events", "repeated EventRef"),
     },
     "ErasureEvent": {
-        1: ("version", "uint32"), 2: ("erased_unix_nano", "fixed64"), 3: ("subject_id", "bytes"),
+        1: ("version", "uint32"), 2: ("erased_unix_nano", "fixed64"), 3: ("subject_id", "bytes 16"),
         4: ("requested_by", "string"), 5: ("legal_basis", "string"),
     },
-    "Assessment": {1: ("verdict", "enum"), 2: ("grades", "bytes"), 3: ("reasons", "repeated uint32")},
+    "Assessment": {1: ("verdict", "Verdict"), 2: ("grades", "bytes"), 3: ("reasons", "repeated uint32")},
     "Cut": {
         1: ("offset", "uint32"), 2: ("length", "uint32"), 3: ("path", "repeated uint32"), 4: ("fields", "bool"),
-        5: ("commitment", "bytes"),
+        5: ("commitment", "bytes 32"),
     },
-    "EventRef": {1: ("stream", "bytes"), 2: ("index", "uint64")},
+    "EventRef": {1: ("stream", "bytes 16"), 2: ("index", "uint64")},
 }
 EVENTS = {
     SPAN: "SpanEvent", RESOURCE: "ResourceEvent", EVIDENCE: "EvidenceEvent", ASSESSMENT: "AssessmentEvent",
@@ -104,7 +109,18 @@ def _decode(name, data):
             found[field], at = _value(kind, data, at, wire)
             if not found[field] and kind not in MESSAGES:
                 raise NotCanonical(f"{name}.{field} has its default value")
+    if name == "Assessment":
+        _check_assessment(found)
     return found
+
+
+def _check_assessment(fields):
+    """Raises NotCanonical unless grades and reasons are as section 15 has them."""
+    grades, reasons = fields.get("grades", b""), fields.get("reasons", [])
+    if len(grades) > _GRADES_MAX or any(grade > _GRADE_LAST for grade in grades) or grades[-1:] == b"\0":
+        raise NotCanonical("the grades are not 1 to 11 bytes of 0 to 4, the last not 0")
+    if any(after <= before for before, after in zip(reasons, reasons[1:])):
+        raise NotCanonical("the reasons do not ascend")
 
 
 def _value(kind, data, at, wire):
@@ -123,7 +139,11 @@ def _value(kind, data, at, wire):
             return value.decode("utf-8"), at
         except UnicodeDecodeError:
             raise NotCanonical("a string is not UTF-8") from None
-    return (value if kind == "bytes" else _decode(kind, value)), at
+    if kind in MESSAGES:
+        return _decode(kind, value), at
+    if len(value) != _LENGTHS.get(kind, len(value)):
+        raise NotCanonical(f"{len(value)} bytes where there are {_LENGTHS[kind]}")
+    return value, at
 
 
 def _length_delimited(data, at, wire):

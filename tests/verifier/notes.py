@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from .codes import Finding
 from .crypto import cosign_id, decode_base64, key_id, verify
 
-# Where a key has to hold for a note: at the root leaf with the note's size as index, or at some time or other.
-AT_ITS_SIZE, EVER = object(), object()
 NOTE_MAX = 16 * 1024
 _SIGNATURE_LINE = re.compile("— ([^ +]+) ([A-Za-z0-9+/=]+)")
 
@@ -40,7 +38,7 @@ def parse_note(raw):
         whole = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise _refused("the note is not UTF-8") from None
-    if re.search("[\x00-\x09\x0b-\x1f\x7f]", whole):
+    if re.search("[\x00-\x09\x0b-\x1f]", whole):
         raise _refused("the note has a control character")
     text, empty_line, signatures = whole.rpartition("\n\n")
     if not empty_line or not signatures.endswith("\n"):
@@ -72,48 +70,42 @@ def _signature_line(line):
     return match[1], blob
 
 
-def open_checkpoint(raw, deployment, tail, keys, cosign_keys, position):
-    """Returns the Checkpoint of a note with origin `<deployment>/<tail>`; raises a Finding.
+def open_checkpoint(raw, deployment, tail, keys, cosign_keys, check_key):
+    """Returns the Checkpoint of a note with origin `<deployment>/<tail>`; raises a Finding (order: section 14).
 
-    `keys` and `cosign_keys` are the registered keys of the two roles; `position` is the index in the root log at which
-    they have to hold, or AT_ITS_SIZE or EVER.
+    `keys` and `cosign_keys` are the keys of the two roles; `check_key(key, size)` raises if one is out of its range.
     """
     note = parse_note(raw)
     origin = f"{deployment}/{tail}"
+    if not note.origin.startswith(f"{deployment}/"):
+        raise Finding("wrong_deployment", f"the note's origin is {note.origin}, not of {deployment}")
     if note.origin != origin:
-        _refuse_origin(note.origin, origin, deployment)
-    position = note.size if position is AT_ITS_SIZE else position
-    _signed_by(note, origin, keys, key_id, _covered, position)
-    time = _signed_by(note, f"{deployment}/cosign", cosign_keys, cosign_id, _covered_with_time, position)
+        raise _refused(f"the note's origin is {note.origin}, not {origin}")
+    signer, _ = _signed_by(note, origin, keys, key_id, _covered)
+    cosigner, time = _signed_by(note, f"{deployment}/cosign", cosign_keys, cosign_id, _covered_with_time)
+    check_key(signer, note.size)
+    check_key(cosigner, note.size)
     return Checkpoint(note.size, note.root, time)
 
 
-def _refuse_origin(found, wanted, deployment):
-    """Raises `wrong_deployment` for an origin of the same kind under another name, else `checkpoint_refused`."""
-    name, slash, tail = found.rpartition("/")
-    if slash and name != deployment and re.fullmatch("root|[0-9a-f]{32}", tail):
-        raise Finding("wrong_deployment", f"the note is of {name}, not of {deployment}")
-    raise _refused(f"the note's origin is {found}, not {wanted}")
-
-
-def _signed_by(note, name, keys, id_of, covered, position):
-    """Returns the time of the line by that name (None on a plain signature); raises a Finding if no known key signed."""
-    held, time = None, None
+def _signed_by(note, name, keys, id_of, covered):
+    """Returns (key, time) of the line by that name, the time None on a plain signature; raises `checkpoint_refused`."""
+    held, seen = None, set()
     for line_name, blob in note.lines:
         known = [key for key in keys if line_name == name and blob[:4] == id_of(name, key.key)[:4]]
         if not known:
             continue
-        signature, line_time, message = covered(blob[4:], note.text)
+        if blob[:4] in seen:
+            raise _refused(f"the line by {name} stands twice")
+        seen.add(blob[:4])
+        signature, time, message = covered(blob[4:], note.text)
         signer = next((key for key in known if verify(key.key[1:], signature, message)), None)
         if signer is None:
             raise _refused(f"the signature by {name} does not verify")
-        if held is None:
-            held, time = signer, line_time
+        held = held or (signer, time)
     if held is None:
         raise _refused(f"no known key signed as {name}")
-    if position is not EVER:
-        held.check_range(position)
-    return time
+    return held
 
 
 def _covered(blob, text):

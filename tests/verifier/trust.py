@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from .crypto import decode_vkey, is_deployment
-from .rootlog import ROLES
+from .rootleaf import ROLES
 
 VERSION = "spanseal-trust/v1"
 

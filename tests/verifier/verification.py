@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from .codes import Finding, Report
 from .content import Content
-from .notes import AT_ITS_SIZE, EVER, open_checkpoint
-from .rootlog import Claim, RootLog, trust_key
+from .notes import open_checkpoint
+from .rootlog import Claim, Key, RootLog
 from .stream import StreamCheck
 
 
@@ -36,7 +36,11 @@ class BatchList:
         for raw in self.batches:
             check.batch(raw)
         if self.torn_bytes:
-            check.add(Finding("torn_tail", f"{self.torn_bytes} bytes of an unfinished record"))
+            check.add_here("torn_tail", f"{self.torn_bytes} bytes of an unfinished record")
+
+    def has_batch(self):
+        """Returns whether there is any batch."""
+        return bool(self.batches)
 
 
 def verify(inputs):
@@ -51,8 +55,8 @@ class _Verification:
         self.inputs, self.trust = inputs, inputs.trust
         self.report = Report()
         self.rootlog = RootLog(self.report, inputs.trust)
-        self.pinned = {}
-        self.pin_times = []
+        self.pinned, self.pin_times = {}, []
+        self.unknown_below = False
 
     def run(self):
         """Returns the Report."""
@@ -70,43 +74,41 @@ class _Verification:
 
     def _root_checkpoints(self):
         """Step 1, its end: the root log's checkpoint and pin."""
-        size = len(self.inputs.leaves)
-        self.report.root = {"size": size, "checkpointed": None}
+        self.report.root = {"size": len(self.inputs.leaves), "checkpointed": None}
         if self.inputs.root_checkpoint is None:
             self.report.add(Finding("no_checkpoint", "the root log has no checkpoint"))
         else:
-            held = self._open_root(self.inputs.root_checkpoint, "the root log's checkpoint", None)
+            held = self._open_root(self.inputs.root_checkpoint, "the root log's checkpoint")
             self.report.root["checkpointed"] = held.size if held else None
+            self.unknown_below = held is not None and self.rootlog.has_unknown_below(held.size)
         if self.trust and "root" in self.trust.pins:
-            pin = self._open_root(self.trust.pins["root"], "the root pin", self.trust)
+            pin = self._open_root(self.trust.pins["root"], "the root pin")
             if pin:
-                self.pinned["root"] = pin
                 self.pin_times.append(pin.time)
 
-    def _open_root(self, raw, what, trust):
-        """Returns the Checkpoint of a root note after checking it against the leaves, or None after reporting it."""
+    def _open_root(self, raw, what):
+        """Returns the Checkpoint of a root note that the leaves agree with, or None after reporting why not."""
+        size = len(self.inputs.leaves)
         try:
-            held = self._open(raw, "root", "sequencer", trust, EVER if trust else AT_ITS_SIZE)
+            held = self._open(raw, "root", "sequencer", Key.check_range)
+            if held.size > size:
+                raise Finding("truncated", f"{size} root leaves where it says {held.size}", size)
+            if self.rootlog.roots[held.size] != held.root:
+                raise Finding("checkpoint_mismatch", f"it has another root at {held.size}", held.size)
         except Finding as finding:
             self.report.add(_about(what, finding))
             return None
-        if held.size > len(self.inputs.leaves):
-            self.report.add(Finding("truncated", f"{len(self.inputs.leaves)} root leaves where {what} says {held.size}"))
-        elif self.rootlog.roots[held.size] != held.root:
-            self.report.add(Finding("checkpoint_mismatch", f"{what} has another root at {held.size}"))
         return held
 
-    def _open(self, raw, tail, role, trust, position):
+    def _open(self, raw, tail, role, check_key):
         """Returns the Checkpoint of a note by the role's key and the cosigner; raises a Finding."""
-        keys, cosign = (
-            [trust_key(trust, name)] if trust else self.rootlog.holders(name) for name in (role, "cosign")
-        )
-        return open_checkpoint(raw, self.rootlog.deployment, tail, keys, cosign, position)
+        keys, cosign = self.rootlog.holders(role), self.rootlog.holders("cosign")
+        return open_checkpoint(raw, self.rootlog.deployment, tail, keys, cosign, check_key)
 
     def _named_streams(self):
-        """Returns every stream that is there, opened or pinned: in the root log's order, then the others'."""
+        """Returns every stream that is there, opened or pinned, in the order of section 14."""
         pins = [bytes.fromhex(name) for name in (self.trust.pins if self.trust else ()) if name != "root"]
-        return list(dict.fromkeys([*self.rootlog.streams, *pins, *sorted(self.inputs.streams)]))
+        return list(dict.fromkeys([*self.rootlog.streams, *sorted(pins), *sorted(self.inputs.streams)]))
 
     def _stream(self, stream):
         """Steps 2 and 3 for one stream; returns its StreamCheck, or None where there is nothing to check."""
@@ -115,13 +117,14 @@ class _Verification:
             self.report.add(Finding("stream_missing", "the root log or a pin names it, and it is not there"), stream.hex())
             return None
         if stream not in self.rootlog.streams:
-            code = "unknown_version" if self.rootlog.unknown else "stream_unknown"
-            self.report.add(Finding(code, "no root leaf that can be read opens it"), stream.hex())
+            if source.has_batch():
+                code = "unknown_version" if self.unknown_below else "stream_unknown"
+                self.report.add(Finding(code, "no root leaf opens it"), stream.hex())
             return None
         later, claims = [], list(self.rootlog.streams[stream].claims)
         held = self._checkpoint(stream, source, later, claims)
         pin = self._pin(stream, later, claims)
-        check = StreamCheck(stream, self.rootlog, self.report, {claim.size for claim in claims})
+        check = StreamCheck(stream, self.rootlog, self.report, {claim.size for claim in claims}, self.unknown_below)
         if self.inputs.bodies:
             check.content = Content(stream, check.add)
         source.feed(check)
@@ -137,7 +140,8 @@ class _Verification:
             later.append(Finding("no_checkpoint", "the stream has no checkpoint"))
             return None
         try:
-            held = self._open(source.checkpoint, stream.hex(), "checkpoint", None, len(self.inputs.leaves))
+            after = self.rootlog.streams[stream].newest_index()
+            held = self._open(source.checkpoint, stream.hex(), "checkpoint", lambda key, _: key.check_after(after))
         except Finding as finding:
             later.append(_about("the checkpoint", finding))
             return None
@@ -150,7 +154,7 @@ class _Verification:
         if raw is None:
             return None
         try:
-            pin = self._open(raw, stream.hex(), "checkpoint", None, EVER)
+            pin = self._open(raw, stream.hex(), "checkpoint", lambda _key, _size: None)
         except Finding as finding:
             later.append(_about("the pin", finding))
             return None
@@ -174,21 +178,20 @@ class _Verification:
         if self.trust is None:
             self.report.add(Finding("self_anchored", "no trust file: everything could have been replaced"))
             return
-        sizes = {name: pin.size for name, pin in self.pinned.items()}
-        if any(sizes.values()):
+        if any(pin.size for pin in self.pinned.values()):
             self.report.anchor = "pinned"
-        tampered_pin = set(self.trust.pins) - set(sizes)
-        if not any(size for name, size in sizes.items() if name != "root") and not tampered_pin:
+        elif not set(self.trust.pins) - {"root"} - set(self.pinned):
             self.report.add(Finding("pin_empty", "the trust file pins no events"))
-        elif self._stale():
+            return
+        if self._stale():
             age = self.inputs.now - max(self.pin_times)
             self.report.add(Finding("pin_stale", f"the newest pin is {age} seconds old"))
 
     def _stale(self):
-        """Returns whether the newest pin is older than the maximum age."""
+        """Returns whether the newest pin is older than the maximum age, or of the future."""
         if self.inputs.max_age is None or self.inputs.now is None or not self.pin_times:
             return False
-        return self.inputs.now - max(self.pin_times) > self.inputs.max_age
+        return not 0 <= self.inputs.now - max(self.pin_times) <= self.inputs.max_age
 
 
 def _about(what, finding):

@@ -12,7 +12,7 @@ from .batch import GAP, KEY, ROTATION, SEAL_MAGIC, SPAN, ZEROS
 from .crc32c import crc32c
 from .crypto import cosign_id, encode_vkey, key_id, sha256
 from .merkle import Tree, leaf_hash
-from .rootlog import LEAF_MAGIC, ROLES
+from .rootleaf import LEAF_MAGIC, ROLES
 from .segments import SEGMENT_MAGIC
 from .trust import VERSION
 
