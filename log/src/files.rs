@@ -224,11 +224,7 @@ fn create_dir(storage: &dyn Storage, path: &Path, access: Access) -> io::Result<
     }
 }
 
-const DIRS: [(&str, Access); 4] = [
-    ("keys", Access::Private),
-    ("rootlog", Access::Shared),
-    ("streams", Access::Shared),
-    ("cursors", Access::Shared),
-];
+const DIRS: [(&str, Access); 4] =
+    [("keys", Access::Private), ("rootlog", Access::Shared), ("streams", Access::Shared), ("cursors", Access::Shared)];
 const NAME_BYTES_MAX: usize = 130;
 const NOTE_BYTES_MAX: usize = 16 * 1024;

@@ -69,13 +69,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn open_at(
-        storage: Arc<dyn Storage>,
-        dir: &Path,
-        owner: Owner,
-        from: u64,
-        hint: Place,
-    ) -> io::Result<Reader> {
+    pub fn open_at(storage: Arc<dyn Storage>, dir: &Path, owner: Owner, from: u64, hint: Place) -> io::Result<Reader> {
         let mut reader = Reader::unopened(storage, dir, owner, from)?;
         let mut place = hint;
         while reader.segments.contains(&hint.segment)

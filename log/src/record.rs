@@ -80,11 +80,7 @@ pub struct BodySize {
 ///
 /// # Errors
 /// When the body has no bytes or too many; `out` is then as it was.
-pub fn append_with(
-    out: &mut Vec<u8>,
-    kind: RecordKind,
-    write: impl FnOnce(&mut Vec<u8>),
-) -> Result<usize, BodySize> {
+pub fn append_with(out: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) -> Result<usize, BodySize> {
     let start = out.len();
     out.extend_from_slice(&[0; HEAD_LEN]);
     write(out);

@@ -228,7 +228,9 @@ impl<'a> Walk<'a> {
     fn found(&self, storage: &dyn Storage) -> Result<Recovered, RecoverError> {
         let size = self.scanner.rest()? + self.scanner.offset();
         let mut last_seal = self.last_seal;
-        if last_seal.is_none() && let (Owner::Stream(_), Some(last)) = (self.owner, self.end.first.checked_sub(1)) {
+        if last_seal.is_none()
+            && let (Owner::Stream(_), Some(last)) = (self.owner, self.end.first.checked_sub(1))
+        {
             let stored = read_batch_at(storage, self.dir, self.owner, last, None)?;
             let batch = stored.as_ref().and_then(|stored| Batch::parse(&stored.body).ok());
             let batch = batch.filter(|batch| batch.signed_seal().hash() == self.end.seal_hash);

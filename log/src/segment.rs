@@ -207,7 +207,13 @@ mod tests {
     fn only_twenty_digits_and_the_suffix_make_a_segment() {
         assert_eq!(first_of("00000000000000000042.seg"), Some(42));
         assert_eq!(first_of("18446744073709551615.seg"), Some(u64::MAX));
-        for name in ["42.seg", "00000000000000000042.new", "0000000000000000004x.seg", "+0000000000000000042.seg", "99999999999999999999.seg"] {
+        for name in [
+            "42.seg",
+            "00000000000000000042.new",
+            "0000000000000000004x.seg",
+            "+0000000000000000042.seg",
+            "99999999999999999999.seg",
+        ] {
             assert_eq!(first_of(name), None, "{name}");
         }
     }

@@ -108,7 +108,8 @@ impl fmt::Debug for Lock {
 /// `InvalidData` when it is longer.
 pub fn read_file(storage: &dyn Storage, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let file = storage.open(path)?;
-    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is over {bytes_max} bytes", path.display()));
+    let too_long =
+        || io::Error::new(io::ErrorKind::InvalidData, format!("{} is over {bytes_max} bytes", path.display()));
     let size = usize::try_from(file.size()?).ok().filter(|size| *size <= bytes_max).ok_or_else(too_long)?;
     let mut bytes = vec![0; size];
     let read = read_full(file.as_ref(), &mut bytes, 0)?;

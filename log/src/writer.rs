@@ -119,12 +119,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the directory cannot be written, or goes on after `start`.
-    pub fn open(
-        storage: Arc<dyn Storage>,
-        dir: &Path,
-        owner: Owner,
-        start: SegmentStart,
-    ) -> Result<Writer, OpenError> {
+    pub fn open(storage: Arc<dyn Storage>, dir: &Path, owner: Owner, start: SegmentStart) -> Result<Writer, OpenError> {
         Writer::open_with(storage, dir, owner, start, Options::default())
     }
 
@@ -298,8 +293,7 @@ impl Writer {
     }
 
     fn write_to_new_segment(&mut self) -> io::Result<()> {
-        let (file, len) =
-            begin_segment(self.storage.as_ref(), &self.dir, &self.owner, &self.synced, &self.pending)?;
+        let (file, len) = begin_segment(self.storage.as_ref(), &self.dir, &self.owner, &self.synced, &self.pending)?;
         self.file = file;
         self.segment_first = self.synced.first;
         self.durable_len = len;
@@ -338,14 +332,20 @@ fn ensure_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
 
 /// A new segment takes the place of what is at or after its first index: there must be no record of any.
 fn refuse_to_supersede(storage: &dyn Storage, dir: &Path, first: u64) -> Result<(), OpenError> {
-    let Some(last) = segment::list(storage, dir)?.pop().filter(|last| *last >= first) else { return Ok(()) };
-    let mut scanner = Scanner::new(storage.open(&segment::path(dir, last))?, header_len(last) as u64);
-    while last == first {
+    match segment::list(storage, dir)?.pop() {
+        Some(last) if last > first || (last == first && has_batches(storage, dir, last)?) => {
+            Err(OpenError::Ahead { first, last })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn has_batches(storage: &dyn Storage, dir: &Path, first: u64) -> io::Result<bool> {
+    let mut scanner = Scanner::new(storage.open(&segment::path(dir, first))?, header_len(first) as u64);
+    loop {
         match scanner.look()? {
             Found::Record { kind, len } if kind == RecordKind::Payload as u8 => scanner.pass(len),
-            Found::End | Found::Broken => return Ok(()),
-            Found::Record { .. } => break,
+            found => return Ok(matches!(found, Found::Record { .. })),
         }
     }
-    Err(OpenError::Ahead { first, last })
 }

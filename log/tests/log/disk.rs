@@ -69,7 +69,8 @@ fn a_log_is_the_same_in_memory_and_on_disk() {
         };
         assert_eq!(names(&disk), names(&in_memory));
         for name in names(&disk).iter().filter(|name| name.ends_with(".seg")) {
-            let read = |spot: &Spot| spanseal_log::read_file(spot.storage.as_ref(), &spot.dir.join(name), 100_000).unwrap();
+            let read =
+                |spot: &Spot| spanseal_log::read_file(spot.storage.as_ref(), &spot.dir.join(name), 100_000).unwrap();
             assert!(read(&disk) == read(&in_memory), "{name}");
         }
     }

@@ -3,9 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use spanseal_log::{
-    Committed, Fault, Memory, OpenError, Owner, RecoverError, SegmentStart, Writer, recover,
-};
+use spanseal_log::{Committed, Fault, Memory, OpenError, Owner, RecoverError, SegmentStart, Writer, recover};
 
 use crate::support::{
     Contents, Group, Maker, SMALL, STREAM, Spot, memory, note, read_after_power_cut, read_sound, write,

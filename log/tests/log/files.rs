@@ -128,7 +128,8 @@ fn a_key_that_others_can_read_is_refused() {
 #[test]
 fn what_is_no_key_is_refused() {
     let good = "ab".repeat(32);
-    for text in ["", &good, &format!("{good}\n\n"), &format!("{}\n", &good[2..]), &format!("{}AB\n", &good[2..]), "x\n"] {
+    for text in ["", &good, &format!("{good}\n\n"), &format!("{}\n", &good[2..]), &format!("{}AB\n", &good[2..]), "x\n"]
+    {
         let memory = Memory::new();
         let path = Path::new("a.key");
         let file = memory.create(path, spanseal_log::Access::Private).unwrap();

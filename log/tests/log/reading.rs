@@ -47,8 +47,20 @@ fn encode(group: &Group) -> Vec<u8> {
 fn reads_segments_one_after_the_other() {
     let (_, spot) = three_segments(STREAM);
     let expected = [
-        "segment 0", "payload", "batch 0+4", "payload", "batch 4+30", "batch 34+2", "segment 36", "payload",
-        "batch 36+40", "payload", "batch 76+1", "segment 77", "payload", "batch 77+9",
+        "segment 0",
+        "payload",
+        "batch 0+4",
+        "payload",
+        "batch 4+30",
+        "batch 34+2",
+        "segment 36",
+        "payload",
+        "batch 36+40",
+        "payload",
+        "batch 76+1",
+        "segment 77",
+        "payload",
+        "batch 77+9",
     ];
     assert_eq!(outline(&spot, 0), expected);
 }
@@ -118,8 +130,7 @@ fn a_hint_begins_where_the_index_does_and_a_stale_one_does_no_harm() {
         };
         let expected = records(outline(&spot, from));
         for hint in &places {
-            let mut reader =
-                Reader::open_at(Arc::clone(&spot.storage), &spot.dir, STREAM, from, *hint).unwrap();
+            let mut reader = Reader::open_at(Arc::clone(&spot.storage), &spot.dir, STREAM, from, *hint).unwrap();
             let mut found = Vec::new();
             while let Some(item) = reader.read_next().unwrap() {
                 found.push(describe(&item));
@@ -201,7 +212,10 @@ fn check_damage(owner: Owner, first: u64, damage: impl Fn(&mut Vec<u8>), expecte
     let odd: Vec<&str> = outline.iter().map(String::as_str).filter(|item| !is_record(item)).collect();
     assert_eq!(odd, expected, "{outline:?}");
     let last = if owner == STREAM { "batch 77+9" } else { "leaf 5" };
-    assert!(expected.first().is_some_and(|odd| *odd == "torn") || outline.iter().any(|item| item == last), "{outline:?}");
+    assert!(
+        expected.first().is_some_and(|odd| *odd == "torn") || outline.iter().any(|item| item == last),
+        "{outline:?}"
+    );
 }
 
 #[test]
@@ -258,7 +272,10 @@ fn a_missing_segment_of_the_root_log_is_named() {
     let mut maker = Maker::at(Owner::RootLog, SegmentStart::empty(), 1);
     maker.group(&[1; 3], 40);
     put(&spot, &memory, &maker.end.clone(), &[&encode(&maker.group(&[1], 40))]);
-    assert_eq!(outline(&spot, 0), ["damaged: the root log goes on at index 3 where 0 should be", "segment 3", "leaf 3"]);
+    assert_eq!(
+        outline(&spot, 0),
+        ["damaged: the root log goes on at index 3 where 0 should be", "segment 3", "leaf 3"]
+    );
 }
 
 #[test]
@@ -289,7 +306,8 @@ fn recovery_tells_the_last_seal_wherever_it_is() {
     let (_, spot) = three_segments(STREAM);
     let recovered = recover(spot.storage.as_ref(), &spot.dir, &STREAM, 86).unwrap();
     assert_eq!(recovered.last_seal.unwrap().first, 77);
-    let writer = Writer::open_with(Arc::clone(&spot.storage), &spot.dir, STREAM, recovered.start.clone(), SMALL).unwrap();
+    let writer =
+        Writer::open_with(Arc::clone(&spot.storage), &spot.dir, STREAM, recovered.start.clone(), SMALL).unwrap();
     drop(writer);
     assert_eq!(recover(spot.storage.as_ref(), &spot.dir, &STREAM, 86).unwrap(), recovered);
 }
