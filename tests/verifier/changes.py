@@ -22,7 +22,7 @@ def _repeated(world, inputs):
     _batches(world, inputs).insert(2, _batches(world, inputs)[1])
 
 
-def _closed_and_repeated(world, inputs):
+def _earlier_epoch(world, inputs):
     _batches(world, inputs).append(_batches(world, inputs)[1])
 
 
@@ -125,7 +125,7 @@ def _unregistered_identity(world, inputs):
 
 
 CHANGES = {
-    _dropped: "index_gap", _repeated: "seal_after_close", _closed_and_repeated: "seal_after_close",
+    _dropped: "index_gap", _repeated: "seal_after_close", _earlier_epoch: "wrong_epoch",
     _beheaded: "head_missing", _truncated: "truncated", _torn: "truncated", _spliced: "wrong_stream",
     _replaced: "unknown_key", _gone: "stream_missing", _never_opened: "stream_unknown",
     _extended: "malformed_key_event", _misplaced: "event_misplaced", _rewritten: "checkpoint_mismatch",

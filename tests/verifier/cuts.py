@@ -7,6 +7,7 @@ class BadCut(Exception):
 
 _HOLE_TAG = b"\xa2\x06"  # field 100, length-delimited
 _FIELDS_MIN = 3
+_END_MAX = 2**28
 
 
 def check_cuts(stored, cuts):
@@ -28,6 +29,8 @@ def fill(stored, cuts):
             raise BadCut("a commitment is not 32 bytes")
         if length < (_FIELDS_MIN if whole_fields else 1):
             raise BadCut(f"a cut of {length} bytes")
+        if offset + length > _END_MAX:
+            raise BadCut("a cut ends beyond what a message may have")
         before = offset - len(received)
         if before < 0 or taken + before > len(stored):
             raise BadCut(f"the cut at {offset} overlaps the one before it, or lies outside the message")

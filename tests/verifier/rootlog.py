@@ -96,13 +96,17 @@ class RootLog:
                 if finding.code == "unknown_version":
                     self.unknown.add(index)
                 self.report.add(finding)
-        if not leaves:
-            self.report.add(Finding("root_rule", "the root log has no genesis", 0))
 
     def holders(self, role):
-        """Returns every key that a leaf names for a role; without any, the trust file's."""
-        keys = [key for key in self.keys if key.role == role]
-        return keys or ([_trust_key(self.trust, role)] if self.trust else [])
+        """Returns every key that a leaf names for a role."""
+        return [key for key in self.keys if key.role == role]
+
+    def pin_holders(self, role):
+        """Returns the same for pins; the trust file's key alone where the root log does not begin with its keys."""
+        begins = {key.key for key in self.keys if key.first == 0}
+        if set(self.trust.keys.values()) <= begins:
+            return self.holders(role)
+        return [_trust_key(self.trust, role)]
 
     def has_unknown_below(self, size):
         """Returns whether a leaf of an unknown version lies below that size (section 14)."""
@@ -115,7 +119,7 @@ class RootLog:
         except Finding:
             return
         if leaf.op == GENESIS and index == 0:
-            self.deployment = leaf.name.decode()
+            self.deployment = self.deployment or leaf.name.decode()
         elif leaf.op == REGISTER and self.deployment:
             key = Key(leaf.role, leaf.key, self._role_id(leaf.role, leaf.key), index + 1)
             self.later.setdefault(key.id, key)

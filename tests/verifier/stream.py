@@ -23,7 +23,7 @@ class StreamCheck:
         self.tree, self.wanted = Tree(), set(wanted)
         self.roots, self.seals = {0: self.tree.root()}, {0: ZEROS}
         self.batches, self.unread = {}, []
-        self.epoch, self.keys, self.closed = 0, {}, set()
+        self.epoch, self.keys, self.is_closed = 0, {}, False
         self.closing = None
         self.last, self.last_hash = None, ZEROS
         self.resumed, self.stopped = False, None
@@ -67,7 +67,8 @@ class StreamCheck:
         self.unread.append(range(self.next + 1, index))
         self.stopped = None
         self.tree = Tree(index, frontier)
-        self.last, self.last_hash, self.closing = None, last_hash, NOT_SEEN
+        self.last, self.last_hash = None, last_hash
+        self.is_closed, self.closing = False, NOT_SEEN
         self.roots[index], self.seals[index] = self.tree.root(), last_hash
         self.resumed = True
 
@@ -85,7 +86,7 @@ class StreamCheck:
             raise Finding("wrong_stream", f"the seal at {seal.first} names stream {seal.stream.hex()}", seal.first)
         if self.next == 0 and seal.first > 0:
             raise Finding("head_missing", f"the stream begins at {seal.first}", 0)
-        if seal.epoch in self.closed or self._is_closed_at(seal.epoch, seal.first):
+        if (seal.epoch == self.epoch and self.is_closed) or self._is_closed_at(seal.epoch, seal.first):
             raise Finding("seal_after_close", f"a batch of epoch {seal.epoch} follows its closing", seal.first)
         if self.resumed:
             self._resume_epoch(seal.epoch - is_opening(events[0]))
@@ -185,10 +186,8 @@ class StreamCheck:
             self.epoch = seal.epoch
         for place, event in enumerate(events):
             self._body(seal.first + place, event)
-        self.closing = None
-        if is_closing(events[-1]):
-            self.closed.add(seal.epoch)
-            self.closing = parse_closing_or_none(events[-1])
+        self.is_closed = is_closing(events[-1])
+        self.closing = parse_closing_or_none(events[-1]) if self.is_closed else None
 
     def _body(self, index, event):
         """Checks an event's kind, and its body where that is asked for (sections 2 and 15)."""
@@ -201,6 +200,10 @@ class StreamCheck:
                 self.content.event(index, self.epoch, event)
         except Finding as finding:
             self.add(finding)
+
+    def root_at(self, size):
+        """Returns the tree's root at one of the sizes asked for, or None where it was not reached or not read."""
+        return self.roots.get(size)
 
     def claims(self, claims):
         """Reports where the stream is not what was signed for a size (section 14 step 3)."""

@@ -4,9 +4,12 @@ import base64
 import json
 from pathlib import Path
 
-from .codes import Finding, Report
+from .codes import CLASSES, EXITS, Finding, Report
+from .crypto import decode_vkey, key_id
 from .envelope import EVENTS, NotCanonical, UnknownVersion, decode_event
 from .merkle import check_consistency, check_inclusion, leaf_hash
+from .notes import open_checkpoint
+from .rootlog import Key
 from .trust import TrustError, parse_trust
 from .verification import BatchList, Inputs, verify
 
@@ -34,11 +37,9 @@ def run_file(path):
 
 def check_vector(vector):
     """Returns None if this verifier agrees with the vector, else how it does not."""
-    kind = vector.get("kind", "log")
-    runner = {"log": _log}.get(kind, _body if "body" in vector else None)
-    if runner is None:
-        return f"unknown kind of vector {kind}"
-    return runner(vector)
+    runners = {"log": _log, "note": _note, "inclusion": _inclusion, "consistency": _consistency}
+    runner = runners.get(vector["kind"], _body if "body" in vector else None)
+    return runner(vector) if runner else f"unknown kind of vector {vector['kind']}"
 
 
 def _log(vector):
@@ -58,9 +59,7 @@ def _log(vector):
         "index": fault.index if fault else None,
         "complete_to": max((s["complete_to"] or 0 for s in report.streams.values()), default=0) or None,
     }
-    if "anchor" in vector:
-        got, expect = got | {"anchor": report.anchor}, expect | {"anchor": vector["anchor"]}
-    return _difference(expect, got)
+    return _difference(expect | {"anchor": vector["anchor"]}, got | {"anchor": report.anchor})
 
 
 def _inputs(vector, trust):
@@ -71,7 +70,8 @@ def _inputs(vector, trust):
         root_checkpoint=_text(root.get("checkpoint")),
         streams={
             bytes.fromhex(stream["stream"]): BatchList(
-                [_bytes(raw) for raw in stream["batches"]], stream.get("torn_bytes", 0), _text(stream.get("checkpoint"))
+                [_bytes(raw) for raw in stream["batches"]], stream["torn_bytes"], _text(stream["checkpoint"]),
+                stream.get("damaged_at"),
             )
             for stream in vector["streams"]
         },
@@ -80,6 +80,51 @@ def _inputs(vector, trust):
         max_age=vector.get("max_age"),
         bodies=False,
     )
+
+
+def _note(vector):
+    """Compares the verdict on one note."""
+    return _verdict(vector, lambda: _checkpoint(vector, "note"))
+
+
+def _inclusion(vector):
+    """Compares the verdict on an inclusion proof against a checkpoint."""
+    def check():
+        held = _checkpoint(vector, "checkpoint")
+        proof = [_bytes(node) for node in vector["proof"]]
+        check_inclusion(vector["index"], held.size, leaf_hash(_bytes(vector["event"])), proof, held.root)
+
+    return _verdict(vector, check)
+
+
+def _consistency(vector):
+    """Compares the verdict on a consistency proof between two checkpoints."""
+    def check():
+        old, new = _checkpoint(vector, "old"), _checkpoint(vector, "new")
+        check_consistency(old.size, new.size, old.root, new.root, [_bytes(node) for node in vector["proof"]])
+
+    return _verdict(vector, check)
+
+
+def _checkpoint(vector, field):
+    """Returns the Checkpoint in one field of a vector, by its two verifier keys; raises a Finding."""
+    deployment, _, tail = vector["keys"]["origin"].rpartition("/")
+    log, cosigner = (
+        Key(role, key, key_id(name, key), 0)
+        for role in ("log", "cosigner")
+        for name, key in [decode_vkey(vector["keys"][role])]
+    )
+    return open_checkpoint(_text(vector[field]), deployment, tail, [log], [cosigner], lambda _key, _size: None)
+
+
+def _verdict(vector, check):
+    """Compares what a check raises with what is expected."""
+    try:
+        check()
+        got = {"exit": 0, "code": None}
+    except Finding as finding:
+        got = {"exit": EXITS[CLASSES[finding.code]], "code": finding.code}
+    return _difference(vector["expect"], got)
 
 
 def _body(vector):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from .codes import Finding, Report
 from .content import Content
-from .notes import open_checkpoint
+from .notes import Checkpoint, open_checkpoint
 from .rootlog import Claim, Key, RootLog
 from .stream import StreamCheck
 
@@ -30,11 +30,15 @@ class BatchList:
     batches: list
     torn_bytes: int = 0
     checkpoint: bytes | None = None
+    damaged_at: int | None = None
 
     def feed(self, check):
-        """Gives the check every batch in order."""
-        for raw in self.batches:
+        """Gives the check every batch in order; the record before number `damaged_at` cannot be read."""
+        for raw in self.batches[: self.damaged_at]:
             check.batch(raw)
+        if self.damaged_at is not None:
+            check.add_here("damaged", "a record cannot be read")
+            check.stop("damaged")
         if self.torn_bytes:
             check.add_here("torn_tail", f"{self.torn_bytes} bytes of an unfinished record")
 
@@ -55,7 +59,7 @@ class _Verification:
         self.inputs, self.trust = inputs, inputs.trust
         self.report = Report()
         self.rootlog = RootLog(self.report, inputs.trust)
-        self.pinned, self.pin_times = {}, []
+        self.pins, self.pin_times = {}, []
         self.unknown_below = False
 
     def run(self):
@@ -63,8 +67,8 @@ class _Verification:
         for finding in self.inputs.root_findings:
             self.report.add(finding)
         self.rootlog.run(self.inputs.leaves)
-        if self.rootlog.deployment:
-            self._root_checkpoints()
+        self._root_checkpoints()
+        self._open_pins()
         checks = [self._stream(stream) for stream in self._named_streams()]
         contents = {check.stream: check.content for check in checks if check and check.content}
         for content in contents.values():
@@ -78,19 +82,19 @@ class _Verification:
         if self.inputs.root_checkpoint is None:
             self.report.add(Finding("no_checkpoint", "the root log has no checkpoint"))
         else:
-            held = self._open_root(self.inputs.root_checkpoint, "the root log's checkpoint")
+            held = self._open_root(self.inputs.root_checkpoint, "the root log's checkpoint", self.rootlog.holders)
             self.report.root["checkpointed"] = held.size if held else None
             self.unknown_below = held is not None and self.rootlog.has_unknown_below(held.size)
         if self.trust and "root" in self.trust.pins:
-            pin = self._open_root(self.trust.pins["root"], "the root pin")
+            pin = self._open_root(self.trust.pins["root"], "the root pin", self.rootlog.pin_holders)
             if pin:
                 self.pin_times.append(pin.time)
 
-    def _open_root(self, raw, what):
+    def _open_root(self, raw, what, holders):
         """Returns the Checkpoint of a root note that the leaves agree with, or None after reporting why not."""
         size = len(self.inputs.leaves)
         try:
-            held = self._open(raw, "root", "sequencer", Key.check_range)
+            held = self._open(raw, "root", holders, Key.check_range)
             if held.size > size:
                 raise Finding("truncated", f"{size} root leaves where it says {held.size}", size)
             if self.rootlog.roots[held.size] != held.root:
@@ -100,15 +104,28 @@ class _Verification:
             return None
         return held
 
-    def _open(self, raw, tail, role, check_key):
-        """Returns the Checkpoint of a note by the role's key and the cosigner; raises a Finding."""
-        keys, cosign = self.rootlog.holders(role), self.rootlog.holders("cosign")
-        return open_checkpoint(raw, self.rootlog.deployment, tail, keys, cosign, check_key)
+    def _open(self, raw, tail, holders, check_key):
+        """Returns the Checkpoint of a note by a key of its role and the cosigner; raises a Finding."""
+        if self.rootlog.deployment is None:
+            raise Finding("checkpoint_refused", "no genesis and no trust file name its keys")
+        keys = holders("sequencer" if tail == "root" else "checkpoint")
+        return open_checkpoint(raw, self.rootlog.deployment, tail, keys, holders("cosign"), check_key)
+
+    def _open_pins(self):
+        """Verifies the pins of streams: each becomes its Checkpoint, or the Finding that refuses it."""
+        for name, raw in self.trust.pins.items() if self.trust else ():
+            if name == "root":
+                continue
+            try:
+                pin = self._open(raw, name, self.rootlog.pin_holders, lambda _key, _size: None)
+                self.pin_times.append(pin.time)
+            except Finding as finding:
+                pin = _about("the pin", finding)
+            self.pins[bytes.fromhex(name)] = pin
 
     def _named_streams(self):
         """Returns every stream that is there, opened or pinned, in the order of section 14."""
-        pins = [bytes.fromhex(name) for name in (self.trust.pins if self.trust else ()) if name != "root"]
-        return list(dict.fromkeys([*self.rootlog.streams, *sorted(pins), *sorted(self.inputs.streams)]))
+        return list(dict.fromkeys([*self.rootlog.streams, *sorted(self.pins), *sorted(self.inputs.streams)]))
 
     def _stream(self, stream):
         """Steps 2 and 3 for one stream; returns its StreamCheck, or None where there is nothing to check."""
@@ -141,7 +158,7 @@ class _Verification:
             return None
         try:
             after = self.rootlog.streams[stream].newest_index()
-            held = self._open(source.checkpoint, stream.hex(), "checkpoint", lambda key, _: key.check_after(after))
+            held = self._open(source.checkpoint, stream.hex(), self.rootlog.holders, lambda key, _: key.check_after(after))
         except Finding as finding:
             later.append(_about("the checkpoint", finding))
             return None
@@ -150,26 +167,22 @@ class _Verification:
 
     def _pin(self, stream, later, claims):
         """Returns the stream's pinned Checkpoint or None, likewise."""
-        raw = self.trust.pins.get(stream.hex()) if self.trust else None
-        if raw is None:
+        pin = self.pins.get(stream)
+        if isinstance(pin, Finding):
+            later.append(pin)
             return None
-        try:
-            pin = self._open(raw, stream.hex(), "checkpoint", lambda _key, _size: None)
-        except Finding as finding:
-            later.append(_about("the pin", finding))
-            return None
-        claims.append(Claim("the pin", pin.size, pin.root))
-        self.pinned[stream.hex()] = pin
-        self.pin_times.append(pin.time)
+        if pin:
+            claims.append(Claim("the pin", pin.size, pin.root))
         return pin
 
     def _answer(self, stream, check, held, pin):
-        """Writes the stream's part of the answer (step 4)."""
+        """Writes the stream's part of the answer (step 4): complete to the pin, where the tree's root is the pin's."""
+        complete = pin and pin.size and check.root_at(pin.size) == pin.root
         self.report.streams[stream.hex()] = {
             "size": check.next,
             "checkpointed": held.size if held else None,
-            "complete_to": pin.size if pin and pin.size else None,
-            "as_of": pin.time if pin and pin.size else None,
+            "complete_to": pin.size if complete else None,
+            "as_of": pin.time if complete else None,
             "stopped": check.stopped,
         }
 
@@ -178,9 +191,9 @@ class _Verification:
         if self.trust is None:
             self.report.add(Finding("self_anchored", "no trust file: everything could have been replaced"))
             return
-        if any(pin.size for pin in self.pinned.values()):
+        if any(isinstance(pin, Checkpoint) and pin.size for pin in self.pins.values()):
             self.report.anchor = "pinned"
-        elif not set(self.trust.pins) - {"root"} - set(self.pinned):
+        elif all(isinstance(pin, Checkpoint) for pin in self.pins.values()):
             self.report.add(Finding("pin_empty", "the trust file pins no events"))
             return
         if self._stale():
