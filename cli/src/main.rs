@@ -1,18 +1,29 @@
 //! The spanseal program.
 
+mod find;
 mod health;
+mod index;
+mod keys;
 mod load;
 mod logging;
 mod output;
+mod reindex;
 mod settings;
+mod text;
+mod up;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Provenance for agent actions, on OpenTelemetry: seal spans, explain them, prove them.
 #[derive(clap::Parser)]
-#[command(version, about)]
+#[command(
+    version,
+    after_help = "Start with `spanseal demo`. Exit codes: 0 holds or done, 1 tampered, missing or wrong, 2 could not be checked or done."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -20,17 +31,29 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Up(up::Up),
+    Collect(up::Collect),
+    Find(Box<find::Find>),
+    Verify(verify::Verify),
+    Keys(keys::Keys),
     Validate(validate::Validate),
-    Load(load::Load),
+    Reindex(reindex::Reindex),
     Health(health::Health),
+    Load(load::Load),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Up(up) => up.run().await,
+        Command::Collect(collect) => collect.run().await,
+        Command::Find(find) => find::run(*find),
+        Command::Verify(verify) => verify::run(&verify),
+        Command::Keys(keys) => keys::run(&keys),
         Command::Validate(validate) => validate::run(&validate),
-        Command::Load(load) => load::run(load).await,
+        Command::Reindex(reindex) => reindex::run(&reindex),
         Command::Health(health) => health::run(health).await,
+        Command::Load(load) => load::run(load).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("spanseal: {error:#}");

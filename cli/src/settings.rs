@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use spanseal_collector::config::Config;
+use spanseal_log::Disk;
 
 /// Flags of the commands that run a collector.
 #[derive(Clone, Debug, clap::Args)]
@@ -65,6 +67,13 @@ pub(crate) struct DataDir {
     /// Data directory.
     #[arg(long, value_name = "DIR", env = "SPANSEAL_DATA", default_value = "spanseal-data")]
     pub(crate) data: PathBuf,
+}
+
+impl DataDir {
+    /// Returns the directory, to read from. Nothing is opened yet.
+    pub(crate) fn open(&self) -> spanseal_log::DataDir {
+        spanseal_log::DataDir::at(Arc::new(Disk), &self.data)
+    }
 }
 
 /// Reads a text file, or standard input for `-`.

@@ -1,0 +1,171 @@
+//! `spanseal keys`: shows a deployment's public keys, and pins its state in a file to keep elsewhere.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use spanseal_ledger::Role;
+use spanseal_ledger::trust::Trust;
+use spanseal_log::{DataDir, Disk, Owner};
+
+use crate::text::grouped;
+use crate::verify::{check, read_trust};
+
+/// Show a deployment's public keys, or pin its present state in a trust file to keep elsewhere.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  spanseal keys show --data spanseal-data
+  spanseal keys pin elsewhere/trust --data spanseal-data")]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Show(Show),
+    Pin(Pin),
+}
+
+/// Show the public keys.
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    data: crate::settings::DataDir,
+    #[command(flatten)]
+    output: crate::output::Output,
+}
+
+/// Verify the ledger against what FILE pins, then pin its present state there.
+///
+/// A file that is not there is made, and then trusts the directory as it is now: do that at the start, on a machine that
+/// the collector's administrators cannot write to. Nothing is pinned when anything was tampered with.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  spanseal keys pin elsewhere/trust --data spanseal-data
+
+Exit codes: 0 pinned, 1 tampered with and left as it was, 2 could not be read.")]
+struct Pin {
+    /// Trust file.
+    file: PathBuf,
+    #[command(flatten)]
+    data: crate::settings::DataDir,
+    #[command(flatten)]
+    output: crate::output::Output,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    deployment: String,
+    keys: Vec<ShownKey>,
+}
+
+#[derive(Serialize)]
+struct ShownKey {
+    role: &'static str,
+    vkey: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Pinned {
+    file: PathBuf,
+    streams: usize,
+    events: u64,
+    first: bool,
+    fault: Option<String>,
+}
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// When the data directory or the file cannot be read or written.
+pub(crate) fn run(keys: &Keys) -> anyhow::Result<ExitCode> {
+    match &keys.what {
+        What::Show(show) => {
+            let trust = read_trust(&show.data.data.join("trust"))?;
+            let key = |role: Role| ShownKey {
+                role: role.as_str(),
+                vkey: trust.keys.of(role).vkey(&trust.deployment.role_name(role)),
+            };
+            let shown = Shown { deployment: trust.deployment.to_string(), keys: Role::ALL.map(key).into() };
+            show.output.print(&shown, |shown, out| {
+                writeln!(out, "{:<11} {}", "deployment", shown.deployment)?;
+                shown.keys.iter().try_for_each(|key| writeln!(out, "{:<11} {}", key.role, key.vkey))
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Pin(arguments) => {
+            let pinned = pin(&arguments.file, &arguments.data.data)?;
+            arguments.output.print(&pinned, write_pinned)?;
+            Ok(if pinned.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+    }
+}
+
+/// Verifies the directory against the file's pins, and moves them forward unless something was tampered with.
+///
+/// # Errors
+/// When the directory or the file cannot be read or written.
+pub(crate) fn pin(file: &Path, directory: &Path) -> anyhow::Result<Pinned> {
+    let data = DataDir::at(Arc::new(Disk), directory);
+    let first = !file.exists();
+    let known = if first { read_trust(&directory.join("trust"))? } else { read_trust(file)? };
+    let mut trust = Trust { root_pin: None, pins: Default::default(), ..known.clone() };
+    // Checkpoints before the check: what is pinned is then part of what was verified.
+    trust.root_pin = Some(note(&data, &Owner::RootLog)?);
+    for stream in data.streams().with_context(|| directory.display().to_string())? {
+        trust.pins.insert(stream, note(&data, &Owner::Stream(stream))?);
+    }
+    let mut pinned = Pinned { file: file.to_owned(), streams: trust.pins.len(), events: 0, first, fault: None };
+    for trust in [known, trust.clone()] {
+        let report = check(directory, Some(trust), u64::MAX)?;
+        if let (1, Some(named)) = (report.exit_code, report.named) {
+            pinned.fault = Some(named.sentence);
+            return Ok(pinned);
+        }
+        pinned.events = report.streams.iter().filter_map(|stream| stream.complete.as_ref()).map(|pin| pin.size).sum();
+    }
+    write_trust(file, &trust)?;
+    Ok(pinned)
+}
+
+fn note(data: &DataDir, owner: &Owner) -> anyhow::Result<String> {
+    let path = data.checkpoint(owner);
+    let note = data.read_checkpoint(owner).with_context(|| path.display().to_string())?;
+    let Some(note) = note.filter(|note| !note.is_empty()) else {
+        bail!(
+            "{} is not there yet: start the collector on this directory, it signs a checkpoint every second",
+            path.display()
+        );
+    };
+    String::from_utf8(note).with_context(|| path.display().to_string())
+}
+
+/// Replaces the file in one step: a reader sees the old pins or the new ones.
+fn write_trust(file: &Path, trust: &Trust) -> anyhow::Result<()> {
+    let name = |file: &Path| file.display().to_string();
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    std::fs::write(&draft, format!("{}\n{ADVICE}", trust)).with_context(|| name(&draft))?;
+    std::fs::File::open(&draft).and_then(|file| file.sync_all()).with_context(|| name(&draft))?;
+    std::fs::rename(&draft, file).with_context(|| name(file))
+}
+
+const ADVICE: &str =
+    "# Keep this file where the collector's administrators cannot change it: `spanseal verify DIR --trust FILE`.\n";
+
+fn write_pinned(pinned: &Pinned, out: &mut dyn Write) -> io::Result<()> {
+    let file = pinned.file.display();
+    if let Some(fault) = &pinned.fault {
+        return writeln!(out, "{file} is left as it was: TAMPERED  {fault}");
+    }
+    writeln!(out, "{file} pins {} events in {} streams", grouped(pinned.events), pinned.streams)?;
+    if pinned.first {
+        writeln!(out, "it is new and trusts the directory as it is now; keep it elsewhere")?;
+    }
+    Ok(())
+}
