@@ -60,3 +60,6 @@ pub use past::Unsound;
 pub use root::RootError;
 pub use start::StartError;
 pub use stream::StreamError;
+
+#[cfg(test)]
+mod tests;

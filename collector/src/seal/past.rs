@@ -67,38 +67,28 @@ impl Reading<'_> {
     /// When the disk cannot be read or written.
     pub(crate) fn read(&self, stream: &StreamRoot) -> io::Result<Past> {
         let (owner, path) = (Owner::Stream(stream.stream), self.dir.log(&Owner::Stream(stream.stream)));
-        let recovered = match recover(self.dir.storage(), &path, &owner, self.claimed_size(stream)) {
-            Ok(recovered) => recovered,
+        let claimed = self.claimed_size(stream);
+        let (end, unrecoverable) = match recover(self.dir.storage(), &path, &owner, claimed) {
+            Ok(recovered) => (End::of(&recovered), None),
             Err(RecoverError::Io(error)) => return Err(error),
-            // What can be read of it is for a verifier; this process only has to know where a good part ends.
-            Err(error) => return Ok(self.unsound(stream, error.into())),
+            Err(error) => (End { size: claimed, wall: 0 }, Some(Unsound::Unrecoverable(error))),
         };
-        let tail = self.tail(stream.stream, &recovered)?;
-        if recovered.start.first > 0 && tail.position.is_none() && tail.unsound.is_none() {
-            let unsound = Unsound::Elsewhere { size: 0, expected: recovered.start.first };
-            return Ok(self.unsound(stream, unsound));
-        }
+        // What cannot be recovered is read all the same: where its good part ends is worth saying.
+        let tail = self.tail(stream.stream, &end)?;
+        let size = tail.position.as_ref().map_or(0, Position::next_index);
+        let elsewhere = (size != end.size).then_some(Unsound::Elsewhere { size, expected: end.size });
         Ok(Past {
             closed: tail.position.as_ref().and_then(Position::closed),
             head: tail.position.map_or_else(|| Head::empty(stream.stream), |position| position.head()),
             window: tail.window,
-            unsound: tail.unsound,
+            unsound: unrecoverable.or(tail.unsound).or(elsewhere),
         })
     }
 
-    fn unsound(&self, stream: &StreamRoot, unsound: Unsound) -> Past {
-        Past {
-            head: Head::empty(stream.stream),
-            closed: None,
-            window: Window::new(self.limits),
-            unsound: Some(unsound),
-        }
-    }
-
     /// Verifies the stream from a segment on that holds what the window needs.
-    fn tail(&self, stream: StreamId, recovered: &Recovered) -> io::Result<Tail> {
+    fn tail(&self, stream: StreamId, end: &End) -> io::Result<Tail> {
         let mut tail = Tail { position: None, window: Window::new(self.limits), unsound: None };
-        let from = self.tail_start(stream, recovered)?;
+        let from = self.tail_start(stream, end)?;
         let mut verifier = match self.verifier_at(stream, from)? {
             Ok(verifier) => verifier,
             Err(fault) => {
@@ -124,23 +114,22 @@ impl Reading<'_> {
             }
             tail.position = verifier.position();
         }
-        let size = verifier.next_index();
         let fault = verifier.finish(self.state).faults.tampered.into_iter().next();
         tail.unsound = fault.map(|fault| Unsound::Tampered(Box::new(fault)));
-        if tail.unsound.is_none() && size != recovered.start.first {
-            tail.unsound = Some(Unsound::Elsewhere { size, expected: recovered.start.first });
-        }
         Ok(tail)
     }
 
     /// Returns the first index of the segment from which on the stream is read back.
     ///
     /// It holds the window's entries and, since spans refer to events of the same run of 65,536, the whole run of the first.
-    fn tail_start(&self, stream: StreamId, recovered: &Recovered) -> io::Result<u64> {
+    fn tail_start(&self, stream: StreamId, end: &End) -> io::Result<u64> {
         let (owner, path) = (Owner::Stream(stream), self.dir.log(&Owner::Stream(stream)));
-        let oldest_wall = recovered.last_seal.map_or(0, |seal| seal.wall.saturating_sub(self.limits.nanos()));
-        let mut wanted = recovered.start.first.saturating_sub(self.limits.entries_max.get() as u64);
-        let segments = segment::list(self.dir.storage(), &path)?;
+        let oldest_wall = end.wall.saturating_sub(self.limits.nanos());
+        let mut wanted = end.size.saturating_sub(self.limits.entries_max.get() as u64);
+        let segments = match segment::list(self.dir.storage(), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            segments => segments?,
+        };
         for first in segments.iter().copied().rev().filter(|first| *first > wanted) {
             let stored = read_batch_at(self.dir.storage(), &path, &owner, first, None)?;
             let batch = stored.as_ref().and_then(|stored| Batch::parse(&stored.body).ok());
@@ -175,6 +164,19 @@ impl Reading<'_> {
     fn note(&self, stream: &StreamId) -> Option<VerifiedCheckpoint> {
         let origin = self.keys.deployment.stream_origin(stream);
         read_note(self.dir, &Owner::Stream(*stream), origin, Role::Checkpoint, self.keys)
+    }
+}
+
+/// Where a stream should end.
+struct End {
+    size: u64,
+    /// Wall time of its last seal; 0 when it is not known.
+    wall: u64,
+}
+
+impl End {
+    fn of(recovered: &Recovered) -> Self {
+        Self { size: recovered.start.first, wall: recovered.last_seal.map_or(0, |seal| seal.wall) }
     }
 }
 

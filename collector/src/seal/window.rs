@@ -56,11 +56,14 @@ pub(crate) struct Window {
     unused: Vec<u32>,
     chunk_bits: u32,
     len: usize,
+    variants: usize,
 }
 
 #[derive(Debug, Default)]
 struct Chunk {
     entries: Vec<Fingerprint>,
+    /// Those that are other bytes under known ids.
+    variants: usize,
     /// Stream time, in nanoseconds, of the last entry.
     newest: u64,
 }
@@ -76,31 +79,38 @@ impl Window {
             unused: Vec::new(),
             chunk_bits: (entries_max / CHUNKS_MIN).max(1).ilog2().min(CHUNK_BITS_MAX),
             len: 0,
+            variants: 0,
         }
     }
 
     /// Returns whether the span was seen, and remembers it when it, or these bytes of it, were not.
     pub(crate) fn see(&mut self, span: Fingerprint, stream_nanos: u64) -> Seen {
         match self.find(span.key) {
+            Some(value) if value == span.value => Seen::Same,
+            Some(_) if self.has_variant(span) => Seen::Same,
+            Some(_) => {
+                self.remember(variant(span), stream_nanos);
+                self.count_variant();
+                Seen::Other
+            }
+            // The first may be forgotten before the others are.
+            None if self.variants > 0 && self.has_variant(span) => Seen::Same,
             None => {
                 self.remember(span, stream_nanos);
                 Seen::Never
             }
-            Some(value) if value == span.value => Seen::Same,
-            Some(_) => self.see_variant(span, stream_nanos),
         }
     }
 
     /// Other bytes under known ids are found in one step too, under a key of their own, however many there are.
-    fn see_variant(&mut self, span: Fingerprint, stream_nanos: u64) -> Seen {
-        let variant = Fingerprint { key: span.key ^ span.value, value: span.value };
-        match self.find(variant.key) {
-            Some(value) if value == span.value => Seen::Same,
-            Some(_) => Seen::Other,
-            None => {
-                self.remember(variant, stream_nanos);
-                Seen::Other
-            }
+    fn has_variant(&self, span: Fingerprint) -> bool {
+        self.find(variant(span).key) == Some(span.value)
+    }
+
+    fn count_variant(&mut self) {
+        self.variants += 1;
+        if let Some(&last) = self.order.back() {
+            self.chunks[last as usize].variants += 1;
         }
     }
 
@@ -146,7 +156,7 @@ impl Window {
             self.chunks.push(Chunk::default());
             (self.chunks.len() - 1) as u32
         });
-        self.chunks[number as usize] = Chunk { entries: Vec::with_capacity(1 << self.chunk_bits), newest: 0 };
+        self.chunks[number as usize] = Chunk { entries: Vec::with_capacity(1 << self.chunk_bits), ..Chunk::default() };
         self.order.push_back(number);
         number
     }
@@ -163,8 +173,9 @@ impl Window {
             for offset in 0..self.chunks[oldest as usize].entries.len() as u32 {
                 self.unlink((oldest << self.chunk_bits) | offset);
             }
-            self.len -= self.chunks[oldest as usize].entries.len();
-            self.chunks[oldest as usize] = Chunk::default();
+            let forgotten = std::mem::take(&mut self.chunks[oldest as usize]);
+            self.len -= forgotten.entries.len();
+            self.variants -= forgotten.variants;
             self.unused.push(oldest);
         }
     }
@@ -207,6 +218,11 @@ impl Window {
     fn mask(&self) -> usize {
         self.slots.len() - 1
     }
+}
+
+/// Returns what other bytes under known ids are remembered as.
+fn variant(span: Fingerprint) -> Fingerprint {
+    Fingerprint { key: span.key ^ span.value, value: span.value }
 }
 
 /// At least so many chunks, so that forgetting one leaves most of the window.

@@ -1,0 +1,9 @@
+//! The whole engine on memory: crashed at every operation, started again, and verified.
+
+mod batching;
+mod crash;
+mod lifecycle;
+mod requests;
+mod tamper;
+mod verdict;
+mod world;
