@@ -1,5 +1,6 @@
 //! One meaning, one encoding: what the checker accepts encodes to the same bytes, and every rewriting is refused.
 
+mod oracle;
 mod support;
 
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use spanseal_schemas::canonical::{Refusal, check};
 use spanseal_schemas::envelope::{SpanHead, span_event, span_event_len, view};
 use spanseal_schemas::event::{Encoding, EventRef, FindingEvent, SpanEvent};
 use spanseal_schemas::kind;
-use support::events::{encoded_again, events, span_events};
+use support::events::{events, span_events};
 use support::wire::{Field, damaged, damages, field, messages, padded, split, tag};
 
 proptest! {
@@ -24,9 +25,7 @@ proptest! {
     #[test]
     fn what_is_accepted_has_no_other_encoding((kind, body) in events(), damages in damages(), strange in messages()) {
         for body in [damaged(body.clone(), &damages), [body, strange.clone()].concat(), [vec![8, 1], strange].concat()] {
-            if check(kind, &body).is_ok() {
-                prop_assert_eq!(encoded_again(kind, &body), body);
-            }
+            oracle::canonical::check(kind, &body);
         }
     }
 
@@ -63,14 +62,6 @@ proptest! {
         prop_assert_eq!(view.span, &event.span);
         prop_assert_eq!(&view.cuts, &event.cuts);
         prop_assert_eq!(view.payloads, event.payloads.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn the_view_survives_damage(event in span_events(), damages in damages()) {
-        let body = damaged(event.encode_to_vec(), &damages);
-        if check(kind::SPAN, &body).is_ok() {
-            prop_assert!(view(&body).is_ok());
-        }
     }
 }
 

@@ -22,23 +22,6 @@ pub(crate) fn events() -> impl Strategy<Value = (u8, Vec<u8>)> {
     ]
 }
 
-/// Returns what prost makes of a body: the same bytes, if there is one encoding only.
-pub(crate) fn encoded_again(kind: u8, body: &[u8]) -> Vec<u8> {
-    fn again<M: Message + Default>(body: &[u8]) -> Vec<u8> {
-        M::decode(body).expect("a canonical body decodes").encode_to_vec()
-    }
-    match kind {
-        kind::SPAN => again::<SpanEvent>(body),
-        kind::RESOURCE => again::<ResourceEvent>(body),
-        kind::EVIDENCE => again::<EvidenceEvent>(body),
-        kind::ASSESSMENT => again::<AssessmentEvent>(body),
-        kind::CONFLICT => again::<ConflictEvent>(body),
-        kind::FINDING => again::<FindingEvent>(body),
-        kind::ERASURE => again::<ErasureEvent>(body),
-        _ => body.to_vec(),
-    }
-}
-
 pub(crate) fn span_events() -> impl Strategy<Value = SpanEvent> {
     let places = (number(), number(), number(), number());
     let producer = prop::option::of((vec(any::<u8>(), 16), 1..u64::MAX));
