@@ -70,10 +70,10 @@ pub enum RecoverError {
 /// steps, in this order:
 /// 1. Drafts of a stopped process are removed.
 /// 2. The whole batches after `synced_to`, with their payloads, are written to a new segment as [`Draft`] says. A crash
-///    here leaves the tail in its old place, or in both.
-/// 3. The directory is synced, even if nothing was written: its last entry may be news to the disk. From here on a crash
-///    leaves what is returned.
-/// 4. The old tail is cut off, if the disk lets us. Nothing rests on that: it is equal to the new one, or torn.
+///    here leaves the tail in its old place, or in both; from the end of it on, what is returned.
+/// 3. The old tail is cut off, if the disk lets us. Nothing rests on that: it is equal to the new one, or torn.
+///
+/// What the checkpoint covers was durable when it was signed, names of segments included, and needs no sync here.
 ///
 /// Out of space, the reserve is given up.
 ///
@@ -111,7 +111,6 @@ fn find_and_secure(
     if let Some(draft) = walk.draft.take() {
         draft.adopt()?;
     }
-    storage.sync_dir(dir)?;
     if found.rewritten_from != Some(first) {
         cut(storage, dir, first, walk.kept);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::draft::{self, Draft};
 use crate::record::{self, BodySize, RecordKind};
-use crate::reserve::{Reserve, is_full};
+use crate::reserve::{self, Reserve, is_full};
 use crate::scan::{Found, Scanner};
 use crate::segment::{self, Owner, SegmentStart, header_len};
 use crate::storage::{Access, Storage, StorageFile};
@@ -16,7 +16,8 @@ use crate::storage::{Access, Storage, StorageFile};
 pub struct Options {
     /// A segment that has records is not made longer than this.
     pub segment_bytes_max: u64,
-    /// What the caller lets wait before it commits; a last record may exceed it. The reserve is twice this and 1 MiB.
+    /// What the caller lets wait before it commits; a last record may exceed it. The reserve is twice this and 1 MiB, and
+    /// on a full disk a group that needs more than that cannot be made durable.
     pub group_bytes_max: u64,
 }
 
@@ -194,7 +195,8 @@ impl Writer {
     ///
     /// When any of that fails, what the file holds after the last sync is unknown, and what a second sync would say is
     /// worthless. So:
-    /// 3. Out of space, the reserve is given up.
+    /// 3. Out of space, the reserve is given up, and what was written of the group is cut off. A crash here leaves the log
+    ///    as it was before the group.
     /// 4. The group is written again, byte for byte, to a new segment that starts at the last sync, as [`Draft`] says.
     ///    A crash before it has its name leaves what step 2 left; after it, the group, with a superseded copy before it
     ///    that is equal or torn.
@@ -243,6 +245,14 @@ impl Writer {
         self.reserve.fill(self.storage.as_ref(), &self.dir)
     }
 
+    /// Ends a log that is never written again, and gives its reserve back to the disk.
+    ///
+    /// # Errors
+    /// When the reserve cannot be removed; nothing else is lost.
+    pub fn retire(self) -> io::Result<()> {
+        reserve::release(self.storage.as_ref(), &self.dir).map(drop)
+    }
+
     /// What made the last [`Committed::Rewritten`] or [`CommitError::Unwritable`].
     pub fn last_fault(&self) -> Option<&io::Error> {
         self.last_fault.as_ref()
@@ -275,6 +285,8 @@ impl Writer {
         self.stopped = true;
         if is_full(&fault) {
             self.reserve.release(self.storage.as_ref());
+            // What was written of the group only takes space from its copy. If it stays, it is superseded.
+            let _ = self.file.truncate(self.durable_len);
         }
         let (old_first, old_len) = (self.segment_first, self.durable_len);
         let again = match self.write_to_new_segment() {
