@@ -10,6 +10,7 @@ use crate::key::{COSIGNATURE, ED25519, PublicKey, Signer, key_id};
 use crate::leaf::Hash;
 use crate::note::{Note, NoteError, NoteSignature};
 use crate::text::{base64, read_base64, read_decimal};
+use crate::verify::Code;
 
 /// What a checkpoint says of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,4 +244,17 @@ pub enum CheckpointError {
         /// The name.
         name: String,
     },
+}
+
+impl CheckpointError {
+    /// The code of format.md section 14, for a note that should be of `deployment`.
+    pub fn code(&self, deployment: &Deployment) -> Code {
+        let is_of_deployment =
+            |origin: &str| origin.strip_prefix(deployment.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        match self {
+            CheckpointError::Origin { got } if !is_of_deployment(got) => Code::WrongDeployment,
+            CheckpointError::Ended { .. } => Code::RetiredKey,
+            _ => Code::CheckpointRefused,
+        }
+    }
 }

@@ -64,6 +64,11 @@ pub(super) fn judge(
         return Judgement { fault: Some((seal.first, wrong_stream)), unknown: None, spans: 0, next: None };
     }
     let view = View::new(chain, root, &hashed.batch);
+    if view.begins && view.registered.is_none() && root.has_signed_unknown() {
+        // The leaf that opens the epoch may be one that cannot be read: so is the epoch's key.
+        let unread = (Code::UnknownVersion, "the epoch, or the leaf that opens it, is of an unknown version");
+        return Judgement { fault: Some((seal.first, unread.into())), unknown: None, spans: 0, next: None };
+    }
     let events = check_events(&hashed.batch, chain, root, view.begins);
     let key = view.registered.map(|epoch| epoch.key);
     let signed = key.filter(|key| hashed.batch.signed_seal().verify(key).is_ok());

@@ -146,9 +146,7 @@ impl Place<'_> {
     fn check_root_leaf(&self, signed: &SignedOpening) -> Result<(), Finding> {
         let opening = &signed.opening;
         let Some(registered) = self.root.epoch(&opening.epoch.stream, opening.epoch.epoch) else {
-            let signed_unknown = self.root.has_signed_unknown();
-            let code = if signed_unknown { Code::UnknownVersion } else { Code::OpeningMismatch };
-            return Err((code, "the root log does not open the epoch").into());
+            return Err((Code::OpeningMismatch, "the root log does not open the epoch").into());
         };
         same_number(Code::OpeningMismatch, "the opening's root leaf", registered.leaf, opening.root_leaf)?;
         let fact = "the opening is not what its root leaf says";

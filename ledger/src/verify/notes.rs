@@ -93,14 +93,5 @@ fn claimed_size(note: &[u8]) -> Result<u64, Finding> {
 }
 
 fn refusal(error: CheckpointError, deployment: &Deployment) -> Finding {
-    let code = match &error {
-        CheckpointError::Origin { got } if !is_of(got, deployment) => Code::WrongDeployment,
-        CheckpointError::Ended { .. } => Code::RetiredKey,
-        _ => Code::CheckpointRefused,
-    };
-    (code, Detail::Checkpoint(error)).into()
-}
-
-fn is_of(origin: &str, deployment: &Deployment) -> bool {
-    origin.strip_prefix(deployment.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    (error.code(deployment), Detail::Checkpoint(error)).into()
 }

@@ -105,12 +105,11 @@ impl Report {
         tampered.first().or(unchecked.first()).or(notes.first())
     }
 
-    /// How far a stream is complete, if a pin says so and nothing was found in the way.
+    /// How far a stream is complete: to its pin, if the tree at that size is what was pinned. Faults behind it do not matter.
     pub fn complete(&self, stream: &StreamId) -> Option<Complete> {
-        let report = self.streams.iter().find(|report| report.stream == *stream)?;
+        let report = self.streams.iter().find(|report| report.stream == *stream && report.pin_holds)?;
         let pin = report.pin.as_ref().filter(|pin| pin.size() > 0)?;
-        let in_the_way = self.faults.tampered.iter().any(|fault| fault.stream.is_none_or(|other| other == *stream));
-        (!in_the_way).then(|| Complete { size: pin.size(), time_seconds: pin.time_seconds() })
+        Some(Complete { size: pin.size(), time_seconds: pin.time_seconds() })
     }
 }
 

@@ -31,6 +31,7 @@ pub struct StreamVerifier {
     /// What the checkpoint and the pin say, or why they are refused.
     checkpoint: Option<VerifiedCheckpoint>,
     pin: Option<VerifiedCheckpoint>,
+    pin_holds: bool,
     claims: Vec<Claim>,
     /// Step 2.
     faults: Faults,
@@ -151,6 +152,7 @@ impl StreamVerifier {
             None => {}
         }
         if let Some((index, finding)) = fault {
+            self.ended |= finding.code == Code::UnknownVersion;
             let fault = self.fault(finding, index);
             self.faults.add(fault.clone());
             return Err(fault);
@@ -232,6 +234,7 @@ impl StreamVerifier {
             counts: self.counts,
             checkpoint: self.checkpoint,
             pin: self.pin,
+            pin_holds: self.pin_holds,
             faults: self.faults,
         }
     }
@@ -244,6 +247,7 @@ impl StreamVerifier {
             counts: Counts::default(),
             checkpoint: None,
             pin: None,
+            pin_holds: false,
             claims: Vec::new(),
             faults: Faults::default(),
             claim_faults: Faults::default(),
@@ -278,15 +282,17 @@ impl StreamVerifier {
         let from = self.compared.map_or(0, |size| size + 1);
         let size = self.chain.size;
         for claim in self.claims_in(root, from..=size) {
-            if let Err(finding) = self.compare_claim(&claim) {
-                self.claim_faults.add(finding.at(Some(self.chain.stream), claim.size));
+            match self.compare_claim(&claim) {
+                Ok(compared) => self.pin_holds |= compared && claim.source == ClaimSource::Pin,
+                Err(finding) => self.claim_faults.add(finding.at(Some(self.chain.stream), claim.size)),
             }
         }
         self.compared = Some(size);
     }
 
-    fn compare_claim(&self, claim: &Claim) -> Result<(), Finding> {
-        let Some(tree) = &self.chain.tree else { return Ok(()) };
+    /// Returns whether the stream's state at the claim's size is known, and so what was signed for.
+    fn compare_claim(&self, claim: &Claim) -> Result<bool, Finding> {
+        let Some(tree) = &self.chain.tree else { return Ok(false) };
         let root = match claim.size {
             0 => empty_root(),
             size if size == self.chain.size => tree.root(),
@@ -295,7 +301,7 @@ impl StreamVerifier {
         same_hash(Code::CheckpointMismatch, claim.source.root(), &claim.root, &root)?;
         let seal_hash = if claim.size == 0 { crate::seal::NO_SEAL } else { self.chain.seal_hash };
         let agrees = claim.seal_hash.is_none_or(|expected| expected == seal_hash);
-        ensure(agrees, (Code::CheckpointMismatch, "a root leaf names another last seal"))
+        ensure(agrees, (Code::CheckpointMismatch, "a root leaf names another last seal")).map(|()| true)
     }
 
     fn claims_in(&self, root: &RootState, sizes: RangeInclusive<u64>) -> Vec<Claim> {
@@ -342,6 +348,8 @@ pub struct StreamReport {
     pub checkpoint: Option<VerifiedCheckpoint>,
     /// Its pin, if verified.
     pub pin: Option<VerifiedCheckpoint>,
+    /// Whether the tree's root at the pinned size was known and is the pin's.
+    pub pin_holds: bool,
     /// What was found.
     pub faults: Faults,
 }
