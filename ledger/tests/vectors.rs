@@ -1,4 +1,5 @@
 //! The committed vectors are what `make_vectors` writes, and the verifier reaches every verdict.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -12,7 +12,7 @@ use super::vector::{Expect, Vector};
 use super::world::{World, epoch_key, key};
 
 pub fn vectors() -> Vec<Vector> {
-    [signers(), notes(), weak(), unknown()].into_iter().flatten().collect()
+    [signers(), ranges(), notes(), checkpoints(), weak(), unknown()].into_iter().flatten().collect()
 }
 
 /// A stream with one batch, ready for more root leaves.
@@ -68,6 +68,11 @@ fn signers() -> Vec<Vector> {
             "A root leaf's signature has s + L for s: a second leaf with the same meaning and another hash.",
             Expect::root("bad_signature", 3).complete_to(4),
         ),
+    ]
+}
+
+fn ranges() -> Vec<Vector> {
+    vec![
         with_leaves(|world, _| {
             world.register(Role::Identity, "identity 2");
             world.leaves.push(leaf_by(world, "identity"));
@@ -171,6 +176,11 @@ fn notes() -> Vec<Vector> {
                 "The checkpoint of a stream of the same id in another deployment, by the same keys.",
                 Expect::stream("wrong_deployment", S, None).complete_to(6),
             ),
+    ]
+}
+
+fn checkpoints() -> Vec<Vector> {
+    vec![
         signed_for(|size, root| (size, [root[0] ^ 1; 32])).vector(
             "checkpoint_with_another_root",
             "The checkpoint key signs a root that the stream never had.",
@@ -186,11 +196,15 @@ fn notes() -> Vec<Vector> {
             "The checkpoint key has signed for one event more than there is.",
             Expect::stream("truncated", S, 10).complete_to(6),
         ),
-        Case::base().edit(|log| log.note = Some(World::new().root_note_over(&log.leaves[..2]).replace("root\n2\n", "root\n5\n"))).vector(
-            "root_checkpoint_resized",
-            "The size in an old root checkpoint is changed to the log's: its signatures fail.",
-            Expect::root("checkpoint_refused", None).complete_to(6),
-        ),
+        Case::base()
+            .edit(|log| {
+                log.note = Some(World::new().root_note_over(&log.leaves[..2]).replace("root\n2\n", "root\n5\n"))
+            })
+            .vector(
+                "root_checkpoint_resized",
+                "The size in an old root checkpoint is changed to the log's: its signatures fail.",
+                Expect::root("checkpoint_refused", None).complete_to(6),
+            ),
         root_note_of_a_fork().vector(
             "root_checkpoint_of_a_fork",
             "The sequencer has signed another root log of the same size: a split view.",
