@@ -27,6 +27,7 @@ class StreamCheck:
         self.closing = None
         self.last, self.last_hash = None, ZEROS
         self.resumed, self.stopped = False, None
+        self.signed_to = 2**64
 
     @property
     def next(self):
@@ -46,7 +47,10 @@ class StreamCheck:
         self.stopped = self.stopped or code
 
     def batch(self, raw):
-        """Checks one batch and takes it in, unless it has no place; returns whether it was taken in."""
+        """Checks one batch and takes it in, unless it has no place; returns whether it was taken in.
+
+        An epoch that the root log does not open has no key: reading ends before it.
+        """
         if self.stopped:
             return False
         try:
@@ -59,12 +63,16 @@ class StreamCheck:
             return False
         after = self._grown(events)
         self._check(seal, events, opens, after)
+        if opens and seal.epoch not in self.record.epochs:
+            self.stop("opening_mismatch")
+            return False
         self._take(seal, events, opens, raw, after)
         return True
 
     def resume(self, index, frontier, last_hash):
         """Goes on at a segment whose header says what was before it, after a fault that lost the place."""
         self.unread.append(range(self.next + 1, index))
+        self.signed_to = min(self.signed_to, self.next)
         self.stopped = None
         self.tree = Tree(index, frontier)
         self.last, self.last_hash = None, last_hash
@@ -133,7 +141,8 @@ class StreamCheck:
             if seal.first // RUN != (seal.size - 1) // RUN:
                 raise Finding("batch_crosses_run", f"events {seal.first} to {seal.size - 1} cross a multiple of {RUN}")
             check_key_events(self, seal, events, opens)
-            self._signature(seal, opens)
+            if not self._is_signed(seal, opens):
+                raise Finding("bad_signature", f"the key of epoch {seal.epoch} did not sign the seal at {seal.first}")
             if seal.previous != self.last_hash:
                 raise Finding("broken_link", f"the seal at {seal.first} does not name the seal before it")
             if after.root() != seal.root:
@@ -143,11 +152,13 @@ class StreamCheck:
         except Finding as finding:
             finding.index = seal.first if finding.index is None else finding.index
             self.add(finding)
+            if not self._is_signed(seal, opens):
+                self.signed_to = min(self.signed_to, seal.first)
 
-    def _signature(self, seal, opens):
+    def _is_signed(self, seal, opens):
+        """Returns whether the seal is signed by the key of its epoch."""
         key = self._key_of(seal.epoch, opens)
-        if not key or not verify(key[1:], seal.signature, seal.raw[:SIGNED_LEN]):
-            raise Finding("bad_signature", f"the seal at {seal.first} is not signed by the key of epoch {seal.epoch}")
+        return bool(key) and verify(key[1:], seal.signature, seal.raw[:SIGNED_LEN])
 
     def _key_of(self, epoch, opens):
         """Returns the epoch's 33-byte key: by the root log for a new epoch, else by its opening; or None."""
@@ -202,8 +213,8 @@ class StreamCheck:
             self.add(finding)
 
     def root_at(self, size):
-        """Returns the tree's root at one of the sizes asked for, or None where it was not reached or not read."""
-        return self.roots.get(size)
+        """Returns the root at one of the sizes asked for, or None where no chain of signed batches reaches it."""
+        return self.roots.get(size) if size <= min(self.next, self.signed_to) else None
 
     def claims(self, claims):
         """Reports where the stream is not what was signed for a size (section 14 step 3)."""
