@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use spanseal_ledger::Deployment;
-use spanseal_log::Disk;
+use spanseal_log::{DataDir, Disk};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
+use crate::forward::{self, Forward};
 use crate::receive::{self, Receive};
 use crate::seal::{self, Durable, Sealing};
 use crate::serve::{self, Health, Metrics};
@@ -41,7 +42,7 @@ pub struct Addresses {
 
 /// Starts a collector; dropping what it returns ends it without a goodbye.
 ///
-/// Spans go from receive to seal; what is durable goes on to whoever follows [`Running::durable`]. After the stop the
+/// Spans go from receive to seal; what is durable goes on to the backends, and to whoever follows [`Running::durable`]. After the stop the
 /// stages end in that order: receive because it watches the stop, each other one because its input ends.
 ///
 /// # Errors
@@ -53,8 +54,13 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
     // First, so that operators see that a long recovery is under way.
     let serving = Serving::start(listeners.http, health.clone(), Arc::clone(&metrics));
     let config = Arc::new(config);
-    let sealing = match open(Arc::clone(&config), Arc::clone(&metrics), health.clone()).await {
-        Ok(sealing) => sealing,
+    let opened = open(Arc::clone(&config), Arc::clone(&metrics), health.clone()).await.and_then(|sealing| {
+        let data = DataDir::at(Arc::new(Disk), &config.data_dir);
+        let forwards = Forward::all(&config, &data, &sealing.durable, &metrics)?;
+        Ok((sealing, forwards))
+    });
+    let (sealing, forwards) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             serving.end().await;
             return Err(error);
@@ -71,8 +77,11 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
         health: health.clone(),
         metrics: Arc::clone(&metrics),
     };
-    stages.spawn(receive::STAGE, receive::run(receive, stop));
+    stages.spawn(receive::STAGE, receive::run(receive, stop.clone()));
     stages.spawn(SEAL, seal::run(engine));
+    for forward in forwards {
+        stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
+    }
     Ok(Running { addresses, health, metrics, durable, deployment, stages, serving })
 }
 
