@@ -34,7 +34,8 @@ impl Changes {
 /// Waits for the first to change; the error is the place of one that ended.
 async fn first_change(receivers: &mut [watch::Receiver<Durable>]) -> Result<(), usize> {
     type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), watch::error::RecvError>> + Send + 'a>>;
-    let mut waits: Vec<Wait<'_>> = receivers.iter_mut().map(|receiver| Box::pin(receiver.changed()) as Wait<'_>).collect();
+    let mut waits: Vec<Wait<'_>> =
+        receivers.iter_mut().map(|receiver| Box::pin(receiver.changed()) as Wait<'_>).collect();
     poll_fn(|context| {
         for (place, wait) in waits.iter_mut().enumerate() {
             if let Poll::Ready(changed) = wait.as_mut().poll(context) {

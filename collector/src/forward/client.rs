@@ -11,8 +11,8 @@ use super::settings::{Backend, Protocol};
 
 /// A connection to a backend; it connects when it is first used, and again after it broke.
 pub(super) enum Client {
-    Grpc(grpc::GrpcClient),
-    Http(http::HttpClient),
+    Grpc(Box<grpc::GrpcClient>),
+    Http(Box<http::HttpClient>),
 }
 
 impl Client {
@@ -20,8 +20,8 @@ impl Client {
     /// When the endpoint cannot be used or, for https, the system's root certificates cannot be read.
     pub(super) fn new(backend: &Backend) -> anyhow::Result<Self> {
         Ok(match backend.protocol {
-            Protocol::Grpc => Self::Grpc(grpc::GrpcClient::new(backend)?),
-            Protocol::Http => Self::Http(http::HttpClient::new(backend)?),
+            Protocol::Grpc => Self::Grpc(Box::new(grpc::GrpcClient::new(backend)?)),
+            Protocol::Http => Self::Http(Box::new(http::HttpClient::new(backend)?)),
         })
     }
 

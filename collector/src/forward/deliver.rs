@@ -60,7 +60,8 @@ impl Delivery {
 
     /// Sends all of it. What a backend refuses is sent in halves, down to the span that it is about.
     pub(super) async fn deliver(&mut self, shipment: &Shipment) -> Outcome {
-        let mut waiting: Vec<Range<usize>> = vec![0..shipment.spans.len()];
+        let whole = 0..shipment.spans.len();
+        let mut waiting: Vec<Range<usize>> = Vec::from([whole]);
         while let Some(range) = waiting.pop() {
             if range.is_empty() {
                 continue;

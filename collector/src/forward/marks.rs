@@ -1,5 +1,6 @@
 //! What is written on a forwarded span: where it is sealed, the verdict, and the claims in readable form.
 
+use sha2::{Digest, Sha256};
 use spanseal_authority::Reason;
 use spanseal_authority::approval::{self, Approval};
 use spanseal_authority::claims::Claims;
@@ -9,7 +10,6 @@ use spanseal_schemas::event::{Assessment, Verdict};
 use spanseal_schemas::names;
 use spanseal_schemas::scan::{self, AnyValue};
 use spanseal_schemas::splice::Mark;
-use sha2::{Digest, Sha256};
 
 /// Attributes for one span: at most [`MARKS_MAX`], each value at most [`VALUE_BYTES_MAX`] bytes.
 ///
@@ -87,7 +87,9 @@ impl Marks {
             _ if key.starts_with("provenance.") || key == names::GEN_AI_TOOL_NAME => carried.push(key.to_owned()),
             _ => {}
         });
-        let Some(claims) = scanned.ok().and(token).and_then(|token| Claims::read_unverified(&token).ok()) else { return };
+        let Some(claims) = scanned.ok().and(token).and_then(|token| Claims::read_unverified(&token).ok()) else {
+            return;
+        };
         for (key, value) in mirrors(&claims) {
             if !carried.iter().any(|carried| carried == key) {
                 self.text(key, &value);
@@ -152,3 +154,88 @@ const MARKS_MAX: usize = 20;
 const VALUE_BYTES_MAX: usize = 255;
 /// Tags and lengths of one attribute.
 const FRAME_BYTES: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as OtlpValue;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue as OtlpAnyValue, KeyValue};
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    use prost::Message;
+    use spanseal_authority::action::Action;
+    use spanseal_authority::claims::{Business, Party};
+    use spanseal_authority::key::SigningKey;
+    use spanseal_ledger::StreamId;
+
+    use super::*;
+
+    fn claims() -> Claims {
+        let text = |text: &str| Some(text.to_owned());
+        let action =
+            Action { kind: "ticket.update".into(), target: text("T-1"), tool: None, arguments: None, salt: [0; 16] };
+        Claims {
+            audience: "a".into(),
+            issued_at: 0,
+            producer: [1; 16],
+            sequence: 1,
+            clearance: [2; 16],
+            trace: [3; 16],
+            span: [4; 8],
+            parent: None,
+            action_digest: action.digest(),
+            action,
+            actor: Party { id: "x".repeat(300), kind: "agent".into() },
+            owner: text("team:a"),
+            initiator: None,
+            delegation: Vec::new(),
+            business: Business { ticket: text("T-1"), ..Business::default() },
+            policy: None,
+            approval: None,
+        }
+    }
+
+    fn span(attributes: &[(&str, &str)]) -> Vec<u8> {
+        let attribute = |(key, value): &(&str, &str)| KeyValue {
+            key: (*key).to_owned(),
+            value: Some(OtlpAnyValue { value: Some(OtlpValue::StringValue((*value).to_owned())) }),
+            ..KeyValue::default()
+        };
+        Span { attributes: attributes.iter().map(attribute).collect(), ..Span::default() }.encode_to_vec()
+    }
+
+    fn marks(assessment: Option<&Assessment>, span: &[u8]) -> Marks {
+        let event = EventId { stream: StreamId([0xab; 16]), index: 17 };
+        Marks::new(&Sealed { event, leaf: [1; 32], assessment, cuts: 0, span, event_url: None })
+    }
+
+    fn keys(marks: &Marks) -> Vec<&str> {
+        marks.list().iter().map(|(key, _)| *key).collect()
+    }
+
+    #[test]
+    fn says_no_more_than_the_place_of_a_span_that_is_no_action() {
+        assert_eq!(keys(&marks(None, &span(&[]))), ["spanseal.event", "spanseal.hash"]);
+    }
+
+    #[test]
+    fn says_the_verdict_its_reasons_and_the_claims_that_the_span_does_not_say_readably() {
+        let token = claims().sign(&SigningKey::from_seed(&[1; 32]));
+        let span = span(&[("provenance.claims", &token), ("provenance.owner.id", "team:a")]);
+        let reasons = vec![Reason::ClaimsAbsent.code().into(), 65_000];
+        let assessment = Assessment { verdict: Verdict::Violated as i32, grades: Vec::new(), reasons };
+        let marks = marks(Some(&assessment), &span);
+        let expected = [
+            "spanseal.event",
+            "spanseal.hash",
+            "spanseal.verdict",
+            "spanseal.reasons",
+            "provenance.actor.id",
+            "provenance.action.type",
+            "provenance.action.target",
+            "provenance.business.ticket",
+        ];
+        assert_eq!(keys(&marks), expected);
+        assert_eq!(marks.list()[3].1, Mark::Str("claims_absent,65000"));
+        let Mark::Str(actor) = marks.list()[4].1 else { panic!("no text") };
+        assert!(actor.starts_with("sha256:") && actor.len() == 71, "too long for some backends: {actor}");
+    }
+}

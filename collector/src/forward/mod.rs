@@ -1,13 +1,170 @@
 //! A cursor over the log that passes the sealed spans on, marked, to a backend over OTLP.
-#![allow(dead_code, reason = "the rest waits for crate::seal to be published")]
+//!
+//! ```text
+//! log --batches--> StreamSource: events -> spans, cut values put back, marks --> Shipment
+//!     Delivery: request, answer, again or in halves --> cursor moves on
+//! ```
+//! At least once: the cursor moves after the backend took a shipment, so that a crash in between sends it again. While a
+//! backend is away nothing is held in memory but one shipment being sent and one read ahead; the log holds the rest.
 
 mod answer;
 mod backoff;
+mod changes;
 mod client;
 mod counts;
 mod deliver;
 mod marks;
+mod origins;
+mod position;
 mod settings;
 mod shipment;
+mod source;
+mod stream;
+mod unseal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use spanseal_log::{Cursor, DataDir};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config};
+use crate::seal::Durable;
+use crate::serve::Metrics;
+use changes::Changes;
+use counts::Counts;
+use deliver::{Delivery, Outcome};
+use position::Position;
+use shipment::Shipment;
+use source::{Limits, Source};
+use unseal::Unseal;
 
 pub use settings::{Backend, Protocol};
+pub use source::Feed;
+
+/// Everything that forwarding to one backend needs.
+#[derive(Debug)]
+pub struct Forward {
+    pub backend: Backend,
+    pub data: DataDir,
+    /// Every stream of the data directory.
+    pub feeds: Vec<Feed>,
+    pub metrics: Arc<Metrics>,
+    /// How long a stopping collector goes on sending what is durable.
+    pub grace: Duration,
+}
+
+impl Forward {
+    /// Returns what is needed for every backend of the configuration. All streams of the data directory are forwarded:
+    /// those that this process does not write to their end.
+    ///
+    /// # Errors
+    /// When a header's value cannot be read, or the data directory.
+    pub fn all(
+        config: &Config,
+        data: &DataDir,
+        durable: &watch::Receiver<Durable>,
+        metrics: &Arc<Metrics>,
+    ) -> anyhow::Result<Vec<Self>> {
+        let written = durable.borrow().stream;
+        let feed = |stream| Feed { stream, durable: (stream == written).then(|| durable.clone()) };
+        let feeds: Vec<Feed> = data.streams()?.into_iter().map(feed).collect();
+        let forward = |backend: &config::Forward| -> anyhow::Result<Self> {
+            Ok(Self {
+                backend: Backend::new(backend, config.cut.restore_when_forwarding)?,
+                data: data.clone(),
+                feeds: feeds.clone(),
+                metrics: Arc::clone(metrics),
+                // Before the stages' own limit, so that the cursor is saved and nobody is called stuck.
+                grace: config.grace * 4 / 5,
+            })
+        };
+        config
+            .forward
+            .iter()
+            .map(|backend| forward(backend).with_context(|| format!("forward {}", backend.name)))
+            .collect()
+    }
+}
+
+/// Forwards until no stream is written any more and everything was sent, or `grace` after the stop.
+///
+/// # Errors
+/// When the backend's settings cannot be used, or a stream's directory cannot be read at the start.
+pub async fn run(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
+    let (name, grace) = (forward.backend.name.clone(), forward.grace);
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        ended = pump(forward, stop.clone()) => ended,
+        () = late => {
+            warn!(backend = name, "the backend did not take everything in the grace time; the rest waits in the log");
+            Ok(())
+        }
+    }
+}
+
+async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut changes = Changes::new(&forward.feeds);
+    let counts = Counts::new(Arc::clone(&forward.metrics), &forward.backend.name);
+    let mut delivery = Delivery::new(&forward.backend, counts.clone(), stop)?;
+    let mut position = Position::load(&forward.data, &forward.backend.name)?;
+    let mut source = open(&forward, position.cursor())?;
+    let mut shipment;
+    (source, shipment) = read(source, &counts).await?;
+    loop {
+        let Some(sent) = shipment.take() else {
+            position.save().await;
+            if !changes.wait().await {
+                return Ok(());
+            }
+            (source, shipment) = read(source, &counts).await?;
+            continue;
+        };
+        let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), read(source, &counts));
+        if outcome == Outcome::Interrupted {
+            position.save().await;
+            info!(backend = forward.backend.name, "stopped while the backend is away; its spans wait in the log");
+            return Ok(());
+        }
+        // A crash before the cursor is saved sends the shipment again.
+        position.advance(&sent).await;
+        (source, shipment) = ahead?;
+    }
+}
+
+fn open(forward: &Forward, cursor: &Cursor) -> anyhow::Result<Source> {
+    let backend = &forward.backend;
+    let keys = backend.restore_cuts.then(|| unseal::keys_in(forward.data.subjects()));
+    let unseal = Unseal::new(keys, backend.event_url.clone());
+    let limits = Limits { bytes: backend.request_bytes_max, spans: backend.request_spans_max };
+    Ok(Source::open(&forward.data, forward.feeds.clone(), cursor, unseal, limits)?)
+}
+
+/// Reads the next shipment on a thread that may block. A disk that cannot be read is tried again: the cursor stays.
+async fn read(mut source: Source, counts: &Counts) -> anyhow::Result<(Source, Option<Shipment>)> {
+    loop {
+        let read;
+        (source, read) = tokio::task::spawn_blocking(move || {
+            let read = source.next();
+            (source, read)
+        })
+        .await?;
+        counts.lag(source.lag());
+        match read {
+            Ok(shipment) => return Ok((source, shipment)),
+            Err(error) => error!(%error, "the log cannot be read for forwarding"),
+        }
+        tokio::time::sleep(READ_AGAIN).await;
+    }
+}
+
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

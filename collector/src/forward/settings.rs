@@ -71,7 +71,9 @@ fn headers(configured: &[config::Header]) -> anyhow::Result<HeaderMap> {
 fn value(source: &config::HeaderSource) -> anyhow::Result<HeaderValue> {
     let text = match source {
         config::HeaderSource::Value(value) => return Ok(value.clone()),
-        config::HeaderSource::File(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
+        config::HeaderSource::File(path) => {
+            std::fs::read_to_string(path).with_context(|| path.display().to_string())?
+        }
         config::HeaderSource::Environment(name) => std::env::var(name).with_context(|| name.clone())?,
     };
     let mut value = HeaderValue::from_str(text.trim()).context("not a header value")?;

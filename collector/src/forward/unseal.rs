@@ -52,7 +52,12 @@ impl Unseal {
     ///
     /// # Errors
     /// When the disk cannot be read.
-    pub(super) fn read(&mut self, storage: &dyn Storage, dir: &Path, stored: &Stored<'_>) -> io::Result<Option<Readable>> {
+    pub(super) fn read(
+        &mut self,
+        storage: &dyn Storage,
+        dir: &Path,
+        stored: &Stored<'_>,
+    ) -> io::Result<Option<Readable>> {
         if stored.cuts.is_empty() {
             return Ok(Some(Readable { whole: Bytes::copy_from_slice(stored.bytes), abridged: None }));
         }
