@@ -38,10 +38,14 @@ impl Stages {
     /// The first error of a stage; or which stages had not ended when the grace was over.
     pub(crate) async fn ended(mut self) -> anyhow::Result<()> {
         let stop = self.stop.clone();
-        let early = stop.run_until_cancelled(self.next()).await.flatten();
+        let first = stop.run_until_cancelled(self.next()).await.flatten();
+        // A stage may have heard of the stop, and ended, before this task did.
+        let told = stop.is_cancelled();
         stop.cancel();
-        let before =
-            early.map_or(Ok(()), |(name, ended)| ended.and(Err(anyhow!("ended before it was told to"))).context(name));
+        let before = first.map_or(Ok(()), |(name, ended)| {
+            let ended = if told { ended } else { ended.and(Err(anyhow!("ended before it was told to"))) };
+            ended.context(name)
+        });
         let after = match tokio::time::timeout(self.grace, self.all()).await {
             Ok(ended) => ended,
             Err(_) => Err(self.stuck()),
@@ -108,6 +112,17 @@ mod tests {
             stages.stop.cancel();
         });
         assert_eq!(ended.await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_no_stage_early_that_heard_of_the_stop_first() {
+        let stop = CancellationToken::new();
+        let mut stages = Stages::new(Duration::from_secs(10), stop.clone());
+        stages.spawn("receive", until(stop.clone()));
+        tokio::task::yield_now().await;
+        stop.cancel();
+        tokio::task::yield_now().await;
+        assert!(stages.ended().await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
