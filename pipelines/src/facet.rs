@@ -63,7 +63,9 @@ impl Facet {
 
     fn columns(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Agent => ("agent", &["gen_ai.agent.name", "gen_ai.agent.id", "agent.name", "ai.telemetry.functionId"]),
+            Self::Agent => {
+                ("agent", &["gen_ai.agent.name", "gen_ai.agent.id", "agent.name", "ai.telemetry.functionId"])
+            }
             Self::Actor => ("actor", &["provenance.actor.id"]),
             Self::User => (
                 "user",
@@ -80,7 +82,13 @@ impl Facet {
             Self::Tool => ("tool", &["gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name"]),
             Self::Target => (
                 "target",
-                &["provenance.action.target", "mcp.resource.uri", "gen_ai.data_source.id", "db.collection.name", "db.namespace"],
+                &[
+                    "provenance.action.target",
+                    "mcp.resource.uri",
+                    "gen_ai.data_source.id",
+                    "db.collection.name",
+                    "db.namespace",
+                ],
             ),
             Self::Credential => ("credential", &["provenance.credential.id", "provenance.credential.digest"]),
             Self::Approver => ("approver", &["provenance.approval.approver"]),
@@ -89,7 +97,9 @@ impl Facet {
                 "ticket",
                 &["provenance.business.ticket", "provenance.business.change", "provenance.business.incident"],
             ),
-            Self::Policy => ("policy", &["provenance.policy.ids", "provenance.policy.decision_id", "provenance.policy.digest"]),
+            Self::Policy => {
+                ("policy", &["provenance.policy.ids", "provenance.policy.decision_id", "provenance.policy.digest"])
+            }
             Self::Conversation => (
                 "conversation",
                 &[

@@ -6,4 +6,5 @@ pub mod facet;
 pub mod find;
 mod hex;
 pub mod index;
+pub mod why;
 mod words;

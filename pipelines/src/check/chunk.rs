@@ -64,7 +64,10 @@ pub(super) fn examine(chunk: &[Piece], threads: NonZeroUsize) -> Vec<Examined<'_
         let shares = chunk.chunks(share);
         let workers: Vec<_> =
             shares.map(|pieces| scope.spawn(|| pieces.iter().map(Piece::examine).collect::<Vec<_>>())).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })
 }
 

@@ -1,9 +1,9 @@
 //! What one batch says, found without knowing what came before it: work that can be spread over cores.
 
 use prost::Message;
+use spanseal_ledger::Hash;
 use spanseal_ledger::batch::Batch;
 use spanseal_ledger::verify::{Code, Detail};
-use spanseal_ledger::Hash;
 use spanseal_schemas::canonical::{self, Refusal};
 use spanseal_schemas::event::{AssessmentEvent, ConflictEvent, Cut, ResourceEvent, Verdict, What};
 use spanseal_schemas::{cut, envelope, kind};
@@ -85,7 +85,11 @@ impl Content {
             _ => true,
         };
         if !fits {
-            self.faults.push(ContentFault { index, code: Code::Envelope, detail: Detail::Fact("its cuts do not fit its bytes") });
+            self.faults.push(ContentFault {
+                index,
+                code: Code::Envelope,
+                detail: Detail::Fact("its cuts do not fit its bytes"),
+            });
         }
     }
 

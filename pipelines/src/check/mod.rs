@@ -103,7 +103,8 @@ impl Reading<'_> {
             reports.push(checked.report);
         }
         totals.bytes = meter.done;
-        let freshness = Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
+        let freshness =
+            Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
         let ledger = LedgerReport::new(&root, reports, freshness);
         Ok(Report::new(&ledger, root.deployment().map(ToString::to_string), totals))
     }

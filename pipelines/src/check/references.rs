@@ -109,12 +109,12 @@ mod tests {
     fn refuses_every_other_target() {
         let scope = [(3, What::Scope)];
         for (from, to, what) in [
-            (4, 3, What::Resource),       // of another kind
-            (4, 2, What::Scope),          // no resource event
-            (3, 3, What::Scope),          // itself
-            (2, 3, What::Scope),          // a later one
-            (0x1_0000, 3, What::Scope),   // of another run
-            (4, u64::MAX, What::Scope),   // nowhere
+            (4, 3, What::Resource),     // of another kind
+            (4, 2, What::Scope),        // no resource event
+            (3, 3, What::Scope),        // itself
+            (2, 3, What::Scope),        // a later one
+            (0x1_0000, 3, What::Scope), // of another run
+            (4, u64::MAX, What::Scope), // nowhere
         ] {
             assert_eq!(faults(&scope, from, to, what), 1, "{from} to {to}");
         }

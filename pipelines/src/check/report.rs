@@ -129,7 +129,8 @@ impl StreamReport {
             batches: stream.counts.batches,
             epochs: stream.counts.epochs,
             checkpoint: stream.checkpoint.as_ref().map(CheckpointLine::new),
-            complete: complete.map(|complete| CheckpointLine { size: complete.size, unix_seconds: complete.time_seconds }),
+            complete: complete
+                .map(|complete| CheckpointLine { size: complete.size, unix_seconds: complete.time_seconds }),
             after_checkpoint: stream.size.saturating_sub(checkpointed),
             not_anchored: stream.pin.as_ref().map(|pin| stream.size.saturating_sub(pin.size())),
         }
@@ -155,9 +156,11 @@ impl Finding {
 
 impl Totals {
     pub(super) fn count(&mut self, counts: &ContentCounts) {
-        let kinds = (0..KINDS as u8).filter_map(|number| Some((kind::name(number)?, counts.kinds[usize::from(number)])));
+        let kinds =
+            (0..KINDS as u8).filter_map(|number| Some((kind::name(number)?, counts.kinds[usize::from(number)])));
         // No action is no verdict.
-        let verdicts = (1..VERDICTS as i32).zip(&counts.verdicts[1..]).map(|(number, count)| (verdict_name(number), *count));
+        let verdicts =
+            (1..VERDICTS as i32).zip(&counts.verdicts[1..]).map(|(number, count)| (verdict_name(number), *count));
         add(&mut self.kinds, kinds);
         add(&mut self.verdicts, verdicts);
     }

@@ -102,7 +102,11 @@ impl<'r> StreamCheck<'r> {
     fn end_payloads(&mut self) {
         let unlisted = self.payloads.end_segment() as u64;
         if unlisted > 0 {
-            let detail = Detail::Numbers { what: "payload records that no event of their segment lists", expected: 0, got: unlisted };
+            let detail = Detail::Numbers {
+                what: "payload records that no event of their segment lists",
+                expected: 0,
+                got: unlisted,
+            };
             self.verifier.found(Code::PayloadMismatch, Some(self.verifier.next_index()), detail);
         }
     }
@@ -126,7 +130,11 @@ impl<'r> StreamCheck<'r> {
         self.superseded.retain(|superseded| {
             let waits = superseded.first >= below;
             if !waits && superseded.fork {
-                verifier.found(Code::Fork, Some(superseded.first), Detail::Fact("a superseded batch is signed and differs"));
+                verifier.found(
+                    Code::Fork,
+                    Some(superseded.first),
+                    Detail::Fact("a superseded batch is signed and differs"),
+                );
             } else if !waits {
                 verifier.found(Code::Damaged, Some(superseded.first), Detail::Fact("a superseded record differs"));
             }
@@ -137,7 +145,11 @@ impl<'r> StreamCheck<'r> {
     fn damaged(&mut self, what: Damage) {
         match what {
             Damage::Header(HeaderError::OtherOwner) => {
-                self.verifier.found(Code::WrongStream, Some(self.verifier.next_index()), Detail::Fact("a segment of another stream"));
+                self.verifier.found(
+                    Code::WrongStream,
+                    Some(self.verifier.next_index()),
+                    Detail::Fact("a segment of another stream"),
+                );
             }
             Damage::Header(_) => self.verifier.damaged(Detail::Fact("a segment's header cannot be read")),
             Damage::RecordKind { kind } => {

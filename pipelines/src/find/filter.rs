@@ -83,7 +83,11 @@ fn filters(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Ve
 
 fn column(name: &str, value: SqlValue) -> Filter {
     // The unary plus keeps SQLite from an index on the column: the choice of what leads is made here, with counts.
-    Filter { ids: format!("SELECT id FROM event WHERE {name} = ?"), check: format!("+e.{name} = ?"), values: vec![value] }
+    Filter {
+        ids: format!("SELECT id FROM event WHERE {name} = ?"),
+        check: format!("+e.{name} = ?"),
+        values: vec![value],
+    }
 }
 
 fn kind(kind: u8) -> Filter {

@@ -3,8 +3,6 @@
 mod filter;
 mod rows;
 
-
-
 use serde::Serialize;
 use spanseal_ledger::EventId;
 use spanseal_log::DataDir;

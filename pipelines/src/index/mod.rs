@@ -74,17 +74,14 @@ impl Index {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
-
-    pub(crate) fn data(&self) -> &DataDir {
-        &self.data
-    }
 }
 
 /// Opens for reading and returns the tables' version. In a directory that cannot be written SQLite cannot make the file
 /// that it shares with writers: then there is no writer, and none is needed.
 fn open_to_read(path: &Path) -> rusqlite::Result<(Connection, i32)> {
     let open = || {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         Ok((connection, version))

@@ -32,7 +32,8 @@ pub struct StreamProgress {
 /// Compares the cursors with the checkpoints.
 pub(super) fn of(connection: &Connection, data: &DataDir) -> rusqlite::Result<Progress> {
     let rows = store::streams(connection)?;
-    let mut ids: Vec<StreamId> = rows.iter().map(|row| StreamId(row.id)).chain(data.streams().unwrap_or_default()).collect();
+    let mut ids: Vec<StreamId> =
+        rows.iter().map(|row| StreamId(row.id)).chain(data.streams().unwrap_or_default()).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut progress = Progress::default();

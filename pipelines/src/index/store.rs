@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params};
+use spanseal_ledger::Hash;
+use spanseal_log::Place;
 
 use super::schema;
 use super::value::{Value, clip};
@@ -169,8 +171,19 @@ impl Store {
             *id = self.text(text.as_deref())?;
         }
         let mut values: Vec<&dyn ToSql> = vec![
-            &id, &event.kind, &event.trace, &event.span, &event.parent, &event.resource, &received, &start, &end, &event.status,
-            &event.verdict, &name, &service,
+            &id,
+            &event.kind,
+            &event.trace,
+            &event.span,
+            &event.parent,
+            &event.resource,
+            &received,
+            &start,
+            &end,
+            &event.status,
+            &event.verdict,
+            &name,
+            &service,
         ];
         values.extend(facets.iter().map(|facet| facet as &dyn ToSql));
         self.connection.prepare_cached(INSERT_EVENT)?.execute(values.as_slice())?;
@@ -276,7 +289,8 @@ pub(crate) fn row_of(connection: &Connection, stream: i64, index: u64) -> rusqli
 
 /// Returns the batch that holds a row.
 pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Option<(i64, BatchRow)>> {
-    let select = "SELECT id, stream, first, count, segment, offset, wall FROM batch WHERE id <= ? ORDER BY id DESC LIMIT 1";
+    let select =
+        "SELECT id, stream, first, count, segment, offset, wall FROM batch WHERE id <= ? ORDER BY id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(select)?;
     let found = statement.query_row([row], |row| {
         let batch = BatchRow {
@@ -290,6 +304,33 @@ pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Op
         Ok((row.get(0)?, batch))
     });
     found.optional()
+}
+
+/// Returns where the batch that holds a stream's index was found.
+pub(crate) fn place_of(connection: &Connection, stream: &[u8; 16], index: u64) -> rusqlite::Result<Option<Place>> {
+    let select = "SELECT segment, offset FROM batch WHERE stream = (SELECT ordinal FROM stream WHERE id = ?1)
+        AND first <= ?2 AND ?2 < first + count ORDER BY first DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(select)?;
+    let found = statement.query_row(params![stream, int(index)], |row| {
+        Ok(Place { segment: unsigned(row.get(0)?), offset: unsigned(row.get(1)?) })
+    });
+    found.optional()
+}
+
+/// Returns the roots of a stream's full runs from the first on, below `full`, as far as they are there without a gap.
+pub(crate) fn runs(connection: &Connection, stream: &[u8; 16], full: u64) -> rusqlite::Result<Vec<Hash>> {
+    let select =
+        "SELECT run, root FROM run WHERE stream = (SELECT ordinal FROM stream WHERE id = ?) AND run < ? ORDER BY run";
+    let mut statement = connection.prepare_cached(select)?;
+    let mut rows = statement.query(params![stream, int(full)])?;
+    let mut roots = Vec::new();
+    while let Some(row) = rows.next()? {
+        if unsigned(row.get(0)?) != roots.len() as u64 {
+            break;
+        }
+        roots.push(row.get(1)?);
+    }
+    Ok(roots)
 }
 
 /// Texts and their numbers; the commonest are remembered.
@@ -340,8 +381,7 @@ pub(crate) fn unsigned(number: i64) -> u64 {
 }
 
 const RESOURCE: u8 = 2;
-const INSERT_EVENT: &str =
-    "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?)";
+const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?)";
 const BUSY: Duration = Duration::from_secs(10);
 const CACHE_KIB: i64 = -32_768;
 const WAL_BYTES_MAX: i64 = 64 << 20;

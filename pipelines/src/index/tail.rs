@@ -37,9 +37,11 @@ impl Tail {
         let resumed = resume(&head, stream, root);
         let fault = resumed.as_ref().err().cloned();
         let verifier = resumed.unwrap_or_else(|_| StreamVerifier::new(root, stream, None));
-        let open = |from| Reader::open(data.shared_storage(), &data.log(&Owner::Stream(stream)), Owner::Stream(stream), from);
+        let open =
+            |from| Reader::open(data.shared_storage(), &data.log(&Owner::Stream(stream)), Owner::Stream(stream), from);
         let run = Run::read(&mut open(next - next % RUN)?, next)?;
-        let tail = Self { stream, ordinal, reader: open(next)?, verifier, run, resources: HashMap::new(), wall: 0, fault };
+        let tail =
+            Self { stream, ordinal, reader: open(next)?, verifier, run, resources: HashMap::new(), wall: 0, fault };
         // An earlier fault may have been mended by now, and is found again if it was not.
         store.set_fault(ordinal, tail.fault.as_ref())?;
         Ok(tail)
@@ -110,7 +112,13 @@ impl Tail {
         Ok((batches, false))
     }
 
-    fn batch(&mut self, store: &mut Store, root: &RootState, bytes: &[u8], place: Place) -> Result<Result<(), Fault>, IndexError> {
+    fn batch(
+        &mut self,
+        store: &mut Store,
+        root: &RootState,
+        bytes: &[u8],
+        place: Place,
+    ) -> Result<Result<(), Fault>, IndexError> {
         let hashed = match HashedBatch::parse(bytes) {
             Ok(hashed) => hashed,
             Err(error) => return Ok(Err(self.verifier.malformed(root, error))),

@@ -46,7 +46,11 @@ impl Value {
 
 /// Returns the text, or `sha256:` and the digest of one that is too long.
 pub(crate) fn clip(text: &str) -> String {
-    if text.len() <= TEXT_BYTES_MAX { text.to_owned() } else { format!("sha256:{}", hex::encode(&Sha256::digest(text))) }
+    if text.len() <= TEXT_BYTES_MAX {
+        text.to_owned()
+    } else {
+        format!("sha256:{}", hex::encode(&Sha256::digest(text)))
+    }
 }
 
 impl From<&Value> for rusqlite::types::Value {

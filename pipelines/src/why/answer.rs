@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::index::Progress;
-
 /// Everything that the ledger holds about one trace, or about one event that is no span.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Answer {
     /// Hex; absent for an event without a trace.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,8 +25,8 @@ pub struct Answer {
     /// Events that are no spans: what was asked for, findings, later verdicts, conflicts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Other>,
-    /// How much of the ledger was searched.
-    pub progress: Progress,
+    /// Events of the ledger among which these were looked for.
+    pub searched: u64,
     /// What else a reader must know, in sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -48,7 +46,9 @@ pub struct Branch {
 pub enum Node {
     Span(Box<SpanNode>),
     /// A parent that is named by spans and was never received.
-    Missing { span: String },
+    Missing {
+        span: String,
+    },
 }
 
 /// One span. Texts are as received: whoever prints them must make them printable.

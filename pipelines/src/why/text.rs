@@ -53,7 +53,8 @@ impl Page {
         let spans = plural(answer.spans, "span");
         self.lines.push(format!("{spans}{missing}, from {}, {taken}", time(answer.start_unix_nano)));
         if !answer.verdicts.is_empty() {
-            let counts: Vec<String> = answer.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+            let counts: Vec<String> =
+                answer.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
             self.lines.push(format!("actions: {}", counts.join(", ")));
         }
         self.lines.push(String::new());
@@ -70,7 +71,9 @@ impl Page {
             stems.push(more[place]);
             let stem = stem(&stems, has_children);
             match &branch.node {
-                Node::Missing { span } => self.lines.push(format!("{twig}? span {span} is named as parent and is not in the ledger")),
+                Node::Missing { span } => {
+                    self.lines.push(format!("{twig}? span {span} is named as parent and is not in the ledger"))
+                }
                 Node::Span(span) => self.span(span, &twig, &stem),
             }
         }
@@ -110,12 +113,14 @@ impl Page {
     }
 
     fn footer(&mut self, answer: &Answer) {
-        let progress = &answer.progress;
         self.lines.push(String::new());
-        self.lines.push(format!("searched {} of {} events", grouped(progress.indexed), grouped(progress.size)));
+        self.lines
+            .push(format!("searched {}", plural(usize::try_from(answer.searched).unwrap_or(usize::MAX), "event")));
         for note in &answer.notes {
             let wrapped = wrap(&printable(note), self.layout.width.saturating_sub(2).max(ROOM_MIN));
-            self.lines.extend(wrapped.into_iter().enumerate().map(|(n, line)| format!("{}{line}", if n == 0 { "! " } else { "  " })));
+            self.lines.extend(
+                wrapped.into_iter().enumerate().map(|(n, line)| format!("{}{line}", if n == 0 { "! " } else { "  " })),
+            );
         }
     }
 }
@@ -175,7 +180,11 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
     let owner = graded(&account.owner, "owner").map(|owner| format!("owner {owner}"));
     push(&mut facts, "for", [graded(&account.user, "initiator"), owner]);
     let chain = account.delegation.iter().map(|party| printable(party)).collect::<Vec<_>>().join(" → ");
-    push(&mut facts, "through", [Some(chain).filter(|chain| !chain.is_empty()), graded(&account.credential, "credential")]);
+    push(
+        &mut facts,
+        "through",
+        [Some(chain).filter(|chain| !chain.is_empty()), graded(&account.credential, "credential")],
+    );
     push(&mut facts, "did", deed(account));
     push(&mut facts, "leave", leave(span));
     let business = account.business.iter().map(|(what, value)| format!("{what} {}", printable(value)));
@@ -191,15 +200,25 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
         }
     }
     if layout.attributes {
-        facts.extend(span.attributes.iter().map(|(key, value)| ("has", format!("{} = {}", printable(key), printable(value)))));
+        facts.extend(
+            span.attributes.iter().map(|(key, value)| ("has", format!("{} = {}", printable(key), printable(value)))),
+        );
     }
     facts.extend(place_facts(&span.place, layout));
     push(&mut facts, "again", span.again.iter().cloned().map(Some));
-    push(&mut facts, "conflict", span.conflicts.iter().map(|event| Some(format!("{event} has the same ids and other bytes"))));
+    push(
+        &mut facts,
+        "conflict",
+        span.conflicts.iter().map(|event| Some(format!("{event} has the same ids and other bytes"))),
+    );
     facts
 }
 
-fn push(facts: &mut Vec<(&'static str, String)>, label: &'static str, values: impl IntoIterator<Item = Option<String>>) {
+fn push(
+    facts: &mut Vec<(&'static str, String)>,
+    label: &'static str,
+    values: impl IntoIterator<Item = Option<String>>,
+) {
     let values: Vec<String> = values.into_iter().flatten().collect();
     if !values.is_empty() {
         facts.push((label, values.join(", ")));
@@ -233,7 +252,13 @@ fn place_facts(place: &Place, layout: &Layout) -> Vec<(&'static str, String)> {
     let sealed = time(place.sealed_unix_nano);
     let mut facts = vec![
         ("event", place.event.clone()),
-        ("sealed", format!("{sealed}, batch {first} to {last}, epoch {}, {} at byte {}", place.epoch, place.file, place.offset)),
+        (
+            "sealed",
+            format!(
+                "{sealed}, batch {first} to {last}, epoch {}, {} at byte {}",
+                place.epoch, place.file, place.offset
+            ),
+        ),
     ];
     facts.push(("proof", proof(&place.proof)));
     if layout.hashes {

@@ -1,0 +1,106 @@
+//! Finds the events of a trace: in the index, and in what of the log is not indexed yet.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use prost::Message;
+use rusqlite::OptionalExtension;
+use spanseal_ledger::batch::Batch;
+use spanseal_ledger::{EventId, StreamId};
+use spanseal_log::{DataDir, Item, Owner, Reader};
+use spanseal_schemas::event::{AssessmentEvent, ConflictEvent, Cut, EventRef, FindingEvent};
+use spanseal_schemas::{cut, envelope, kind, scan};
+
+use crate::index::store::{batch_of, unsigned};
+use crate::index::{Index, Progress};
+
+/// Events that bear on an answer, in the order of streams and indices.
+pub(super) type Events = BTreeSet<EventId>;
+
+/// Returns the events with a trace id, as far as they are indexed.
+pub(super) fn indexed_trace(index: &Index, trace: &[u8; 16]) -> rusqlite::Result<Events> {
+    let mut select = index.connection().prepare_cached("SELECT id FROM event WHERE trace = ?")?;
+    let rows: Vec<i64> = select.query_map([trace], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut events = Events::new();
+    for row in rows {
+        events.extend(event_of(index, row)?);
+        let mut about = index.connection().prepare_cached("SELECT id FROM about WHERE target = ?")?;
+        for later in about.query_map([row], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()? {
+            events.extend(event_of(index, later)?);
+        }
+    }
+    Ok(events)
+}
+
+fn event_of(index: &Index, row: i64) -> rusqlite::Result<Option<EventId>> {
+    let Some((first_row, batch)) = batch_of(index.connection(), row)? else { return Ok(None) };
+    let mut select = index.connection().prepare_cached("SELECT id FROM stream WHERE ordinal = ?")?;
+    let stream: Option<[u8; 16]> = select.query_row([batch.stream], |row| row.get(0)).optional()?;
+    Ok(stream.map(|stream| EventId { stream: StreamId(stream), index: batch.first + unsigned(row - first_row) }))
+}
+
+/// Adds the events of a trace that stand after what is indexed, and what is about events that were found; returns how
+/// many events were gone through.
+pub(super) fn unindexed_trace(
+    data: &DataDir,
+    progress: &Progress,
+    trace: &[u8; 16],
+    events: &mut Events,
+) -> io::Result<u64> {
+    let mut searched = 0;
+    for stream in data.streams()? {
+        let name = stream.to_string();
+        let from =
+            progress.streams.iter().find(|progress| progress.stream == name).map_or(0, |progress| progress.indexed);
+        let owner = Owner::Stream(stream);
+        let mut reader = Reader::open(data.shared_storage(), &data.log(&owner), owner, from)?;
+        while let Some(item) = reader.read_next()? {
+            let Item::Batch { bytes, .. } = item else { continue };
+            let Ok(batch) = Batch::parse(bytes) else { continue };
+            for (event, index) in batch.events().zip(batch.seal().first..) {
+                if index < from {
+                    continue;
+                }
+                searched += 1;
+                if concerns(event, stream, trace, events) {
+                    events.insert(EventId { stream, index });
+                }
+            }
+        }
+    }
+    Ok(searched)
+}
+
+fn concerns(event: &[u8], stream: StreamId, trace: &[u8; 16], found: &Events) -> bool {
+    let Some((&event_kind, body)) = event.split_first() else { return false };
+    let about = |event: &EventRef| resolve(event, stream).is_some_and(|event| found.contains(&event));
+    match event_kind {
+        kind::SPAN => envelope::view(body).is_ok_and(|event| trace_of(event.span, &event.cuts).as_ref() == Some(trace)),
+        kind::CONFLICT => {
+            ConflictEvent::decode(body).is_ok_and(|event| trace_of(&event.span, &event.cuts).as_ref() == Some(trace))
+        }
+        kind::ASSESSMENT => {
+            AssessmentEvent::decode(body).is_ok_and(|assessment| assessment.event.as_ref().is_some_and(about))
+        }
+        kind::FINDING => FindingEvent::decode(body).is_ok_and(|finding| finding.events.iter().any(about)),
+        _ => false,
+    }
+}
+
+/// Returns the event that a reference names, as it reads in a stream.
+pub(super) fn resolve(event: &EventRef, stream: StreamId) -> Option<EventId> {
+    let stream = if event.stream.is_empty() { stream } else { StreamId(event.stream.as_slice().try_into().ok()?) };
+    Some(EventId { stream, index: event.index })
+}
+
+/// Returns the trace id of a span as it is stored.
+pub(super) fn trace_of(stored: &[u8], cuts: &[Cut]) -> Option<[u8; 16]> {
+    let filled;
+    let span = if cuts.is_empty() {
+        stored
+    } else {
+        filled = cut::view(stored, cuts).ok()?;
+        &filled
+    };
+    scan::span(span, &mut |_, _| {}).ok()?.trace_id.try_into().ok()
+}
