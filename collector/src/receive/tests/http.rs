@@ -72,6 +72,21 @@ async fn takes_every_content_type_and_coding() {
     collector.ends_clean().await;
 }
 
+/// Such a text is read on a thread of its own.
+#[tokio::test]
+async fn takes_long_json() {
+    let collector = Collector::start("").await;
+    let long = JSON.replace("execute_tool", &"x".repeat(300_000));
+    assert_eq!(post(&collector, &[AS_JSON], long.as_bytes(), None).await.status(), 200);
+    for received in collector.sealer.seen.lock().unwrap().drain(..) {
+        assert!(received.request.len() > 300_000);
+        assert_eq!(received.budget.unwrap().bytes(), received.request.len() as u64);
+    }
+    let broken = post(&collector, &[AS_JSON], &long.as_bytes()[..299_999], None).await;
+    assert_eq!(broken.status(), 400);
+    collector.ends_clean().await;
+}
+
 #[tokio::test]
 async fn says_what_was_rejected() {
     let collector = Collector::start("").await;

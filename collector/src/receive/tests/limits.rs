@@ -184,14 +184,14 @@ async fn waits_for_no_slow_client_for_ever() {
     let begun = &format!("{head}12345");
     let answered = "GET / HTTP/1.1\r\nhost: h\r\n\r\n";
     for (sent, seconds, answer) in [
-        ("", 30, ""),
-        ("PRI * HTTP/2.0\r\n", 30, ""),
-        (half, 30, ""),
-        (begun, 60, "HTTP/1.1 503 "),
-        (answered, 30, "HTTP/1.1 404 "),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 40, "\0\0"), // its ping is not answered
+        ("", 7, ""),
+        ("PRI * HTTP/2.0\r\n", 7, ""),
+        (half, 7, ""),
+        (begun, 50, "HTTP/1.1 503 "),
+        (answered, 7, "HTTP/1.1 404 "),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 6, "\0\0"), // its ping is not answered
     ] {
-        let (mut client, _) = connect("");
+        let (mut client, _) = connect("header_seconds = 7\nbody_seconds = 50\nhttp2.ping_seconds = 3");
         let start = tokio::time::Instant::now();
         client.write_all(sent.as_bytes()).await.unwrap();
         let mut got = Vec::new();
@@ -199,6 +199,38 @@ async fn waits_for_no_slow_client_for_ever() {
         let text = String::from_utf8_lossy(&got);
         assert!(text.starts_with(answer) && text.is_empty() == answer.is_empty(), "{sent:?} got {text:?}");
         assert_eq!(start.elapsed().as_secs(), seconds, "{sent:?} got {text:?}");
+    }
+}
+
+/// What a client may do is in the first frame that it gets.
+#[tokio::test]
+async fn tells_http2_clients_their_limits() {
+    let (mut client, _) = connect(
+        "http2 = { streams_max = 7, stream_window_bytes = 70_000, frame_bytes_max = 20_000, header_bytes_max = 5_000, \
+         connection_window_bytes = 200_000 }",
+    );
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let settings = frame(&mut client, 4).await;
+    let value = |id: u16| {
+        let setting = settings.chunks(6).find(|setting| setting[..2] == id.to_be_bytes()).unwrap();
+        u32::from_be_bytes(setting[2..].try_into().unwrap())
+    };
+    assert_eq!([3, 4, 5, 6].map(value), [7, 70_000, 20_000, 5_000]);
+    let window_update = frame(&mut client, 8).await;
+    assert_eq!(u32::from_be_bytes(window_update.try_into().unwrap()), 200_000 - 65_535);
+}
+
+/// Returns the payload of the next HTTP/2 frame of a type (RFC 9113 section 6).
+async fn frame(client: &mut DuplexStream, of: u8) -> Vec<u8> {
+    loop {
+        let mut head = [0; 9];
+        client.read_exact(&mut head).await.unwrap();
+        let [_, high, low, kind, ..] = head;
+        let mut payload = vec![0; u16::from_be_bytes([high, low]).into()];
+        client.read_exact(&mut payload).await.unwrap();
+        if kind == of {
+            return payload;
+        }
     }
 }
 
