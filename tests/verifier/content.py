@@ -112,16 +112,12 @@ class Content:
         """Marks the payload records so far as belonging to batches that are there."""
         self.settled = set(self.payloads)
 
-    def segment_end(self, last):
-        """Reports payload records that no event of the segment lists; those behind its last batch are unfinished."""
+    def segment_end(self):
+        """Reports payload records that no event of the segment lists; those behind its last batch belong to the tail."""
         for payload, (_, used) in self.payloads.items():
-            if used:
-                continue
-            if payload in self.settled:
+            if payload in self.settled and not used:
                 text = f"no event lists payload record {payload.hex()[:8]}"
                 self.add(Finding("payload_mismatch", text, len(self.kinds)))
-            elif last:
-                self.add(Finding("torn_tail", "a payload record without its batch ends the stream", len(self.kinds)))
         self.payloads, self.settled = {}, set()
 
 

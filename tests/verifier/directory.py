@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from .batch import SIGNED_LEN, parse_seal
+from .batch import SIGNED_LEN, ZEROS, parse_seal
 from .codes import Finding
 from .crypto import sha256, verify
 from .merkle import Tree, leaf_hash
@@ -32,7 +32,6 @@ def _read(path):
 def read_root_log(segments):
     """Returns the root leaves in order, and the findings about their segments."""
     log = _RootLeaves()
-    segments = _without_unfinished(segments, log.findings.append)
     for place, segment in enumerate(segments):
         limit = segments[place + 1].first if place + 1 < len(segments) else None
         log.segment(segment, limit)
@@ -82,16 +81,15 @@ class _RootLeaves:
         if header.stream != ROOT_STREAM:
             self.add("wrong_stream", "a segment of the root log names a stream")
         if header.first != len(self.leaves):
-            code = "index_gap" if self.leaves else "head_missing"
-            self.add(code, f"a segment begins at {header.first} after {len(self.leaves)} leaves")
-        elif header.frontier != self.tree.frontier or any(header.last_seal):
-            self.add("root_mismatch", f"the header at {header.first} has another frontier")
+            self.add("damaged", f"a segment begins at {header.first} after {len(self.leaves)} leaves")
+        elif not _continues(header, ZEROS, self.tree):
+            self.findings.append(Finding("damaged", f"the header at {header.first} has another frontier", header.first))
 
     def _torn(self, why, limit):
-        if limit is not None and len(self.leaves) < limit:
-            self.add("damaged", why)
-        else:
+        if limit is None:
             self.add("torn_tail", why)
+        elif len(self.leaves) < limit:
+            self.add("damaged", why)
 
     def superseded_leaves(self):
         """Reports superseded leaves that differ from those that took their place."""
@@ -100,12 +98,9 @@ class _RootLeaves:
                 self.findings.append(Finding("damaged", f"the superseded root leaf {index} differs", index))
 
 
-def _without_unfinished(segments, add):
-    """Returns the segments without a last one whose header is cut short: an interrupted write."""
-    if segments and segments[-1].short:
-        add(Finding("torn_tail", "the last segment has no whole header", segments[-1].first))
-        return segments[:-1]
-    return segments
+def _continues(header, last_seal, tree):
+    """Returns whether a header says what the log before it is."""
+    return header.last_seal == last_seal and header.frontier == tree.frontier
 
 
 @dataclass
@@ -121,14 +116,13 @@ class SegmentSource:
 
     def feed(self, check):
         """Gives the check every record that counts, in order, and then the superseded ones."""
-        segments = _without_unfinished(self.segments, check.add)
         superseded = []
-        for place, segment in enumerate(segments):
-            limit = segments[place + 1].first if place + 1 < len(segments) else None
+        for place, segment in enumerate(self.segments):
+            limit = self.segments[place + 1].first if place + 1 < len(self.segments) else None
             if self._header(check, segment):
                 self._records(check, segment, limit, superseded)
             if check.content:
-                check.content.segment_end(limit is None)
+                check.content.segment_end()
         for first, raw in superseded:
             _check_superseded(check, first, raw)
 
@@ -142,23 +136,11 @@ class SegmentSource:
         if header.stream != check.stream:
             check.add_here("wrong_stream", f"the segment at {header.first} names stream {header.stream.hex()}")
             return True
-        if check.stopped or header.first != check.next:
-            self._resume(check, header)
-        elif header.last_seal != check.last_hash:
-            check.add_here("broken_link", f"the segment at {header.first} does not name the seal before it")
-        elif header.frontier != check.tree.frontier:
-            check.add_here("root_mismatch", f"the segment at {header.first} has another frontier")
-        return True
-
-    def _resume(self, check, header):
-        """Goes on at a segment that does not begin where the one before it ended."""
-        if check.stopped == "unknown_version":
-            return
-        if not check.stopped and header.first > check.next:
-            code = "index_gap" if check.next else "head_missing"
-            check.add_here(code, f"a segment begins at {header.first} after {check.next} events")
-        if header.first > check.next:
+        if check.stopped and check.stopped != "unknown_version" and header.first > check.next:
             check.resume(header.first, header.frontier, header.last_seal)
+        elif header.first == check.next and not _continues(header, check.last_hash, check.tree):
+            check.add_here("damaged", f"the header at {header.first} has another seal or frontier before it")
+        return True
 
     def _records(self, check, segment, limit, superseded):
         """Gives the check the batches and payload records of a segment."""
@@ -184,11 +166,11 @@ def _torn(check, why, limit):
     """Reports a torn record: an interrupted write at the end or among superseded records, else damage."""
     if check.stopped:
         return
-    if limit is not None and check.next < limit:
+    if limit is None:
+        check.add_here("torn_tail", why)
+    elif check.next < limit:
         check.add_here("damaged", why)
         check.stop("damaged")
-    else:
-        check.add_here("torn_tail", why)
 
 
 def _check_superseded(check, first, raw):

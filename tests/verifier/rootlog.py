@@ -82,11 +82,15 @@ class RootLog:
         self.streams, self.openings = {}, {}
         self.unknown = set()
 
-    def run(self, leaves):
-        """Checks every leaf, reporting each one's first fault; a refused leaf has no effect."""
+    def run(self, leaves, findings=()):
+        """Checks every leaf, reporting each one's first fault; a refused leaf has no effect.
+
+        `findings` are about the records: each is reported before the leaf that its index names.
+        """
         for index, raw in enumerate(leaves):
             self._foresee(index, raw)
         for index, raw in enumerate(leaves):
+            self._report(findings, range(index, index + 1))
             self.tree.append(leaf_hash(raw))
             self.roots.append(self.tree.root())
             try:
@@ -95,6 +99,14 @@ class RootLog:
                 finding.index = index
                 if finding.code == "unknown_version":
                     self.unknown.add(index)
+                self.report.add(finding)
+
+        self._report(findings, range(len(leaves), 2**64))
+
+    def _report(self, findings, indices):
+        """Reports the findings with an index in the range."""
+        for finding in findings:
+            if finding.index in indices:
                 self.report.add(finding)
 
     def holders(self, role):

@@ -35,7 +35,6 @@ class Segment:
     data: bytes = field(repr=False)
     header: Header | None = None
     fault: Finding | None = None
-    short: bool = False
 
     def records(self):
         """Yields (type, body) of each record, and at last (None, why) where one is torn."""
@@ -68,24 +67,17 @@ def open_segment(first, data):
     except Short as short:
         segment.header = None
         segment.fault = Finding("damaged", f"a segment header cannot be read: {short}", first)
-    except _HeaderEnds:
-        segment.short = True
-        segment.fault = Finding("damaged", "a segment header is cut short", first)
     except Finding as finding:
         segment.fault = finding
     return segment
 
 
-class _HeaderEnds(Exception):
-    """The file ends inside its header."""
-
-
 def _header(data):
-    """Returns the Header; raises Short, `unknown_version`, or _HeaderEnds where the file is too short for one."""
+    """Returns the Header; raises Short or `unknown_version`."""
     count_at = 16 + 16 + 8 + 32
     length = count_at + 1 + 32 * data[count_at] + 4 if len(data) > count_at else count_at + 5
     if len(data) < length:
-        raise _HeaderEnds
+        raise Short("the file ends in it")
     if crc32c(data[: length - 4]) != int.from_bytes(data[length - 4 : length], "big"):
         raise Short("its CRC does not match")
     magic_version(data, SEGMENT_MAGIC, "segment")

@@ -64,9 +64,7 @@ class _Verification:
 
     def run(self):
         """Returns the Report."""
-        for finding in self.inputs.root_findings:
-            self.report.add(finding)
-        self.rootlog.run(self.inputs.leaves)
+        self.rootlog.run(self.inputs.leaves, self.inputs.root_findings)
         self._root_checkpoints()
         self._open_pins()
         checks = [self._stream(stream) for stream in self._named_streams()]

@@ -67,28 +67,28 @@ class World:
             trust=parse_trust(self.deployment.trust(self.genesis_keys, self.pins())),
         )
 
-    def write(self, folder):
-        """Writes a data directory: three segments, of which the second supersedes a batch of the first."""
+    def write(self, folder, again=1):
+        """Writes a data directory in which second segments supersede as many records of the first as `again` says."""
         root = folder / "rootlog"
         root.mkdir(parents=True)
         leaves, middle = self.deployment.leaves, len(self.deployment.leaves) // 2
-        _segment(root, ROOT_STREAM, 0, ZEROS, [], [(ROOT_LEAF, leaf) for leaf in leaves[: middle + 1]])
+        _segment(root, ROOT_STREAM, 0, ZEROS, [], [(ROOT_LEAF, leaf) for leaf in leaves[: middle + again]])
         before = Tree()
         for leaf in leaves[:middle]:
             before.append(leaf_hash(leaf))
         _segment(root, ROOT_STREAM, middle, ZEROS, before.frontier, [(ROOT_LEAF, leaf) for leaf in leaves[middle:]])
         (root / "checkpoint").write_bytes(self.deployment.root_note())
         for stream in (self.stream, self.other):
-            self._write_stream(folder / "streams" / stream.id.hex(), stream)
+            self._write_stream(folder / "streams" / stream.id.hex(), stream, again)
 
-    def _write_stream(self, folder, stream):
+    def _write_stream(self, folder, stream, again):
         """Writes one stream's segments and checkpoint."""
         folder.mkdir(parents=True)
         (folder / "checkpoint").write_bytes(stream.note())
         half = len(stream.batches) // 2
         first, last_seal, tree = 0, ZEROS, Tree()
         if half:
-            _segment(folder, stream.id, 0, ZEROS, [], self._records(stream.batches[: half + 1]))
+            _segment(folder, stream.id, 0, ZEROS, [], self._records(stream.batches[: half + again]))
             for raw in stream.batches[:half]:
                 last_seal, first = sha256(b"\x02" + raw[:264]), int.from_bytes(raw[48:56], "big")
                 for event in events_of(raw):
