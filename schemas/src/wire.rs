@@ -32,6 +32,18 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// Returns a reader over the end of `bytes`.
+    #[inline(always)]
+    pub(crate) fn from(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// Returns what has been read, from the very beginning.
+    #[inline(always)]
+    pub(crate) fn read(&self) -> &'a [u8] {
+        self.bytes.get(..self.at).unwrap_or_default()
+    }
+
     /// Returns the offset of the next byte.
     #[inline]
     pub(crate) fn at(&self) -> usize {
@@ -169,6 +181,34 @@ impl<'a> Reader<'a> {
 #[inline]
 pub(crate) fn descend(at: usize, depth: u32) -> Result<u32, ScanError> {
     depth.checked_sub(1).ok_or(ScanError::TooDeep { at })
+}
+
+/// A `KeyValue` message as encoders write it: a key and then a value.
+pub(crate) struct Pair<'a> {
+    pub(crate) key: &'a [u8],
+    /// Where the value's field starts.
+    pub(crate) value_start: usize,
+    /// The `AnyValue` message.
+    pub(crate) value: Reader<'a>,
+}
+
+impl<'a> Pair<'a> {
+    /// Reads a `KeyValue` message; `None` if it is anything but one key and then one value.
+    #[inline(always)]
+    pub(crate) fn read(mut message: Reader<'a>) -> Option<Self> {
+        const KEY: u64 = key(1, LEN);
+        const VALUE: u64 = key(2, LEN);
+        if message.varint().ok()? != KEY {
+            return None;
+        }
+        let key = message.bytes().ok()?;
+        let value_start = message.at();
+        if message.varint().ok()? != VALUE {
+            return None;
+        }
+        let value = message.message().ok()?;
+        message.is_done().then_some(Self { key, value_start, value })
+    }
 }
 
 /// Returns how many bytes a varint takes.

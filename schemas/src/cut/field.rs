@@ -1,21 +1,30 @@
 //! The fields of a message, and what of each can be cut.
 
 use super::{RUN_MIN, Shape};
-use crate::wire::{DEPTH_MAX, LEN, Reader};
+use crate::wire::{DEPTH_MAX, LEN, Pair, Reader};
 
 /// Where a field lies in its message.
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
+    /// The message up to the field's end.
+    bytes: &'a [u8],
     pub(super) number: u32,
     pub(super) start: usize,
+    /// Where the content starts of a length-delimited field; the end of any other.
+    content: usize,
     pub(super) end: usize,
-    content: Option<Reader<'a>>,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
     /// Returns how many bytes the field takes, key included.
     pub(super) fn len(&self) -> usize {
         self.end - self.start
+    }
+
+    /// Returns the content of a length-delimited field; nothing of any other.
+    #[inline(always)]
+    fn content(&self) -> Reader<'a> {
+        Reader::from(self.bytes, self.content)
     }
 }
 
@@ -32,16 +41,17 @@ pub(super) fn fields<'a>(mut reader: Reader<'a>, mut on_field: impl FnMut(Field<
     end
 }
 
+#[inline(always)]
 fn next_field<'a>(reader: &mut Reader<'a>) -> Option<Field<'a>> {
     let start = reader.at();
     let (number, wire) = Reader::split(start, reader.varint().ok()?).ok()?;
     let content = if wire == LEN {
-        Some(reader.message().ok()?)
+        reader.message().ok()?.at()
     } else {
         reader.skip(number, wire, DEPTH_MAX).ok()?;
-        None
+        reader.at()
     };
-    Some(Field { number, start, end: reader.at(), content })
+    Some(Field { bytes: reader.read(), number, start, content, end: reader.at() })
 }
 
 /// Something in a field that can be cut by itself.
@@ -62,25 +72,18 @@ impl Unit<'_> {
     }
 }
 
-/// Field numbers from the message down.
+/// Up to four field numbers from the message down, a byte each, the last in the lowest: all are known and so small.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Path {
-    numbers: [u32; 4],
-    len: usize,
-}
+pub(super) struct Path(u32);
 
 impl Path {
-    pub(super) fn as_slice(&self) -> &[u32] {
-        &self.numbers[..self.len]
+    pub(super) fn to_vec(self) -> Vec<u32> {
+        self.0.to_be_bytes().into_iter().filter(|number| *number != 0).map(u32::from).collect()
     }
 
     /// Returns the path to a field of the message that this one leads to.
-    fn to(mut self, number: u32) -> Self {
-        if let Some(place) = self.numbers.get_mut(self.len) {
-            *place = number;
-            self.len += 1;
-        }
-        self
+    fn to(self, number: u32) -> Self {
+        Self(self.0 << 8 | number)
     }
 }
 
@@ -99,7 +102,7 @@ pub(super) fn rank(shape: Shape, number: u32) -> Option<u8> {
 pub(super) const RANK_MAX: u8 = 3;
 
 /// Calls `on_unit` with what can be cut in one field of the message, in order.
-pub(super) fn units<'a>(shape: Shape, field: &Field<'a>, on_unit: &mut dyn FnMut(Unit<'a>)) {
+pub(super) fn units<'a>(shape: Shape, field: &Field<'a>, on_unit: &mut impl FnMut(&Unit<'a>)) {
     let root = Path::default();
     match (shape, field.number) {
         (Shape::Span, 9) | (Shape::Resource, 1) | (Shape::Scope, 3) => attribute(field, root, on_unit),
@@ -113,10 +116,9 @@ pub(super) fn units<'a>(shape: Shape, field: &Field<'a>, on_unit: &mut dyn FnMut
 }
 
 /// The leaves of an embedded message, and its attributes.
-fn parts<'a>(field: &Field<'a>, parent: Path, leaves: &[u32], attributes: u32, on_unit: &mut dyn FnMut(Unit<'a>)) {
-    let Some(message) = field.content else { return };
+fn parts<'a>(field: &Field<'a>, parent: Path, leaves: &[u32], attributes: u32, on_unit: &mut impl FnMut(&Unit<'a>)) {
     let path = parent.to(field.number);
-    fields(message, |part| {
+    fields(field.content(), |part| {
         if part.number == attributes {
             attribute(&part, path, on_unit);
         } else if leaves.contains(&part.number) {
@@ -128,21 +130,37 @@ fn parts<'a>(field: &Field<'a>, parent: Path, leaves: &[u32], attributes: u32, o
 
 /// The value of an attribute: its content if it is one text or bytes, else the run of fields beside the key. Where the
 /// key does not stand at an end, it is the whole attribute.
-fn attribute<'a>(field: &Field<'a>, parent: Path, on_unit: &mut dyn FnMut(Unit<'a>)) {
+#[inline]
+fn attribute<'a>(field: &Field<'a>, parent: Path, on_unit: &mut impl FnMut(&Unit<'a>)) {
+    let path = parent.to(field.number);
+    match Pair::read(field.content()) {
+        Some(pair) => {
+            let key = std::str::from_utf8(pair.key).ok();
+            match sole_leaf(pair.value) {
+                Some(leaf) => content(&leaf, path.to(VALUE), key, on_unit),
+                None => run(pair.value_start, field.end, path, key, on_unit),
+            }
+        }
+        None => strange_attribute(field, parent, on_unit),
+    }
+}
+
+/// The same of an attribute that no encoder writes.
+#[cold]
+fn strange_attribute<'a>(field: &Field<'a>, parent: Path, on_unit: &mut impl FnMut(&Unit<'a>)) {
     const KEY: u32 = 1;
-    let Some(message) = field.content else { return };
     let path = parent.to(field.number);
     let mut key = "";
     let mut others = Others::default();
-    fields(message, |part| {
-        match (part.number, part.content) {
-            (KEY, Some(text)) => key = std::str::from_utf8(text.rest()).unwrap_or_default(),
+    fields(field.content(), |part| {
+        match part.number {
+            KEY => key = std::str::from_utf8(part.content().rest()).unwrap_or_default(),
             _ => others.add(part),
         }
         true
     });
-    let key = Some(key);
-    match (others.runs, others.only.and_then(sole_leaf)) {
+    let (key, value) = (Some(key), others.only.filter(|only| only.number == VALUE));
+    match (others.runs, value.and_then(|value| sole_leaf(value.content()))) {
         (0, _) => {}
         (1, Some(leaf)) => content(&leaf, path.to(VALUE), key, on_unit),
         (1, None) => run(others.start, others.end, path, key, on_unit),
@@ -178,23 +196,23 @@ impl<'a> Others<'a> {
 }
 
 /// Returns the one field of an `AnyValue` that is nothing but a text or bytes.
-fn sole_leaf(value: Field<'_>) -> Option<Field<'_>> {
-    let mut message = value.content.filter(|_| value.number == VALUE)?;
-    let leaf = next_field(&mut message)?;
-    let sole = message.is_done() && matches!(leaf.number, 1 | 7) && leaf.content.is_some();
+#[inline(always)]
+fn sole_leaf(mut value: Reader<'_>) -> Option<Field<'_>> {
+    let leaf = next_field(&mut value)?;
+    let sole = value.is_done() && matches!(leaf.number, 1 | 7);
     sole.then_some(leaf)
 }
 
-fn content<'a>(field: &Field<'a>, parent: Path, key: Option<&'a str>, on_unit: &mut dyn FnMut(Unit<'a>)) {
-    let Some(content) = field.content else { return };
-    if !content.is_done() {
-        let path = parent.to(field.number);
-        on_unit(Unit { start: content.at(), end: field.end, path, fields: false, key });
+#[inline]
+fn content<'a>(field: &Field<'a>, parent: Path, key: Option<&'a str>, on_unit: &mut impl FnMut(&Unit<'a>)) {
+    if field.content < field.end {
+        on_unit(&Unit { start: field.content, end: field.end, path: parent.to(field.number), fields: false, key });
     }
 }
 
-fn run<'a>(start: usize, end: usize, path: Path, key: Option<&'a str>, on_unit: &mut dyn FnMut(Unit<'a>)) {
+#[inline]
+fn run<'a>(start: usize, end: usize, path: Path, key: Option<&'a str>, on_unit: &mut impl FnMut(&Unit<'a>)) {
     if end - start >= RUN_MIN {
-        on_unit(Unit { start, end, path, fields: true, key });
+        on_unit(&Unit { start, end, path, fields: true, key });
     }
 }

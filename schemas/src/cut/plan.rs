@@ -8,7 +8,7 @@
 //!
 //! No attempt stores anything per field, so a message of millions of tiny fields costs time in proportion and no memory.
 
-use super::field::{Field, RANK_MAX, Unit, fields, rank, units};
+use super::field::{Field, Path, RANK_MAX, Unit, fields, rank, units};
 use super::{Hole, MESSAGE_BYTES_MAX, RUN_MIN, Shape};
 use crate::wire::{Reader, varint_len};
 
@@ -23,10 +23,7 @@ pub(super) struct Planner<'p> {
 /// What is cut besides the values that are kept out.
 #[derive(Clone, Copy)]
 struct Choice {
-    /// Values of more bytes than this.
-    longer_than: usize,
-    /// The first so many of just as many bytes.
-    just_as_long: usize,
+    values: Values,
     /// Whole fields of this rank and below.
     rank: Option<u8>,
     /// But the first of this rank, as far as so many bytes go.
@@ -34,19 +31,28 @@ struct Choice {
 }
 
 /// Nothing besides.
-const NOTHING: Choice = Choice { longer_than: usize::MAX, just_as_long: 0, rank: None, spare: 0 };
+const NOTHING: Choice = Choice { values: Values { longer_than: usize::MAX, just_as_long: 0 }, rank: None, spare: 0 };
 
-/// Every value that is worth a hole.
-const VALUES: Choice = Choice { longer_than: VALUE_MIN - 1, ..NOTHING };
+/// Which values are cut besides those that are kept out.
+#[derive(Clone, Copy)]
+struct Values {
+    /// Those of more bytes than this.
+    longer_than: usize,
+    /// The first so many of just as many bytes.
+    just_as_long: usize,
+}
 
-impl Choice {
-    fn cuts(&mut self, planner: &Planner<'_>, unit: &Unit<'_>) -> bool {
+impl Values {
+    /// Every value that is worth a hole.
+    const ALL: Self = Self { longer_than: VALUE_MIN - 1, just_as_long: 0 };
+
+    fn cut(&mut self, planner: &Planner<'_>, unit: &Unit<'_>) -> bool {
         if planner.keeps_out(unit) || unit.len() > self.longer_than {
             return true;
         }
-        let cuts = unit.len() == self.longer_than && self.just_as_long > 0;
-        self.just_as_long -= usize::from(cuts);
-        cuts
+        let cut = unit.len() == self.longer_than && self.just_as_long > 0;
+        self.just_as_long -= usize::from(cut);
+        cut
     }
 }
 
@@ -70,6 +76,9 @@ impl Planner<'_> {
 
     /// Cuts as many of the largest values as it takes.
     fn largest_values(&self, values: &[usize]) -> Option<Vec<Hole>> {
+        if values.is_empty() {
+            return None;
+        }
         let mut cost = Layout::of(self, NOTHING, usize::MAX, 0).cost + self.payload_ids_len();
         let mut count = 0;
         while cost > self.bytes_max {
@@ -78,14 +87,14 @@ impl Planner<'_> {
         }
         let least = *values.get(count.checked_sub(1)?)?;
         let just_as_long = values[..count].iter().rev().take_while(|length| **length == least).count();
-        self.attempt(Choice { longer_than: least, just_as_long, ..NOTHING })
+        self.attempt(Choice { values: Values { longer_than: least, just_as_long }, ..NOTHING })
     }
 
     /// Cuts the few largest values, and whole fields: all of the less valuable kinds, and of one kind all but the first.
     fn whole_fields(&self, values: &[usize]) -> Option<Vec<Hole>> {
         let longer_than = values.get(LARGEST_MAX).copied().unwrap_or(VALUE_MIN - 1);
         (0..=RANK_MAX).find_map(|rank| {
-            let all = Choice { longer_than, rank: Some(rank), ..NOTHING };
+            let all = Choice { values: Values { longer_than, just_as_long: 0 }, rank: Some(rank), spare: 0 };
             let cost = Layout::of(self, all, self.bytes_max, 0).cost;
             let spare = self.bytes_max.checked_sub(cost)?;
             self.attempt(Choice { spare, ..all })
@@ -94,7 +103,8 @@ impl Planner<'_> {
 
     /// Cuts all that can be cut.
     fn the_least(&self) -> Vec<Hole> {
-        Layout::of(self, Choice { rank: Some(RANK_MAX), ..VALUES }, usize::MAX, usize::MAX).holes
+        let all = Choice { values: Values::ALL, rank: Some(RANK_MAX), spare: 0 };
+        Layout::of(self, all, usize::MAX, usize::MAX).holes
     }
 
     /// Returns the lengths of the values that are worth a hole.
@@ -102,8 +112,8 @@ impl Planner<'_> {
         let mut lengths = Vec::new();
         fields(Reader::new(self.message), |field| {
             let room = field.len() >= VALUE_MIN;
-            let mut note = |unit: Unit<'_>| {
-                if unit.len() >= VALUE_MIN && !self.keeps_out(&unit) {
+            let mut note = |unit: &Unit<'_>| {
+                if unit.len() >= VALUE_MIN && !self.keeps_out(unit) {
                     lengths.push(unit.len());
                 }
             };
@@ -170,15 +180,15 @@ impl<'p> Layout<'p> {
     fn place(&mut self, field: &Field<'p>) {
         if self.keeps(field) {
             self.end_run();
-            let (planner, mut choice, mut stays) = (self.planner, self.choice, field.len());
+            let (planner, mut values, mut stays) = (self.planner, self.choice.values, field.len());
             units(planner.shape, field, &mut |unit| {
-                if choice.cuts(planner, &unit) {
+                if values.cut(planner, unit) {
                     stays -= unit.len();
-                    self.make_hole(unit.start, unit.end, unit.path.as_slice(), unit.fields);
+                    self.make_hole(unit.start, unit.end, unit.path, unit.fields);
                 }
             });
             self.cost += stays;
-            self.choice = choice;
+            self.choice.values = values;
         } else {
             let start = self.run.map_or(field.start, |(start, _)| start);
             self.run = Some((start, field.end));
@@ -189,7 +199,7 @@ impl<'p> Layout<'p> {
     fn keeps(&mut self, field: &Field<'p>) -> bool {
         let Some(limit) = self.choice.rank else { return true };
         match rank(self.planner.shape, field.number) {
-            None => field.len() <= IDENTITY_BYTES_MAX || self.kept_len(field, VALUES) <= IDENTITY_BYTES_MAX,
+            None => field.len() <= IDENTITY_BYTES_MAX || self.kept_len(field, Values::ALL) <= IDENTITY_BYTES_MAX,
             Some(rank) if rank == limit => self.spares(field),
             Some(rank) => rank > limit,
         }
@@ -198,17 +208,17 @@ impl<'p> Layout<'p> {
     /// Says whether what can be spared is enough to keep the field, and takes it.
     fn spares(&mut self, field: &Field<'p>) -> bool {
         let split = if self.run.is_some() { HOLE_BYTES } else { 0 };
-        let left = self.choice.spare.checked_sub(self.kept_len(field, self.choice) + split);
+        let left = self.choice.spare.checked_sub(self.kept_len(field, self.choice.values) + split);
         // Once one does not fit none after it is kept: those that are, are the first.
         self.choice.spare = left.unwrap_or(0);
         left.is_some()
     }
 
     /// Returns what the field takes when it stays, with the holes in it.
-    fn kept_len(&self, field: &Field<'p>, mut choice: Choice) -> usize {
+    fn kept_len(&self, field: &Field<'p>, mut values: Values) -> usize {
         let mut length = field.len();
         units(self.planner.shape, field, &mut |unit| {
-            if choice.cuts(self.planner, &unit) {
+            if values.cut(self.planner, unit) {
                 length = length - unit.len() + HOLE_BYTES;
             }
         });
@@ -217,13 +227,13 @@ impl<'p> Layout<'p> {
 
     fn end_run(&mut self) {
         match self.run.take() {
-            Some((start, end)) if end - start >= RUN_MIN => self.make_hole(start, end, &[], true),
+            Some((start, end)) if end - start >= RUN_MIN => self.make_hole(start, end, Path::default(), true),
             Some((start, end)) => self.cost += end - start,
             None => {}
         }
     }
 
-    fn make_hole(&mut self, start: usize, end: usize, path: &[u32], fields: bool) {
+    fn make_hole(&mut self, start: usize, end: usize, path: Path, fields: bool) {
         if !self.any_hole {
             self.any_hole = true;
             self.cost += self.planner.payload_ids_len();

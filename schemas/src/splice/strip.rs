@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::KEY;
-use crate::wire::{DEPTH_MAX, LEN, Reader, put_bytes};
+use crate::wire::{DEPTH_MAX, LEN, Pair, Reader, put_bytes};
 
 /// What the names of attributes begin with that only Spanseal may set.
 const RESERVED: &[u8] = b"spanseal.";
@@ -70,7 +70,16 @@ fn changed_part(field: u32, content: Reader<'_>, attributes: &Attributes<'_>) ->
 }
 
 /// Says whether any key of a `KeyValue` is reserved: readers may disagree on which of several counts.
-fn is_reserved(mut attribute: Reader<'_>) -> bool {
+#[inline]
+fn is_reserved(attribute: Reader<'_>) -> bool {
+    match Pair::read(attribute) {
+        Some(pair) => pair.key.starts_with(RESERVED),
+        None => any_key_is_reserved(attribute),
+    }
+}
+
+#[cold]
+fn any_key_is_reserved(mut attribute: Reader<'_>) -> bool {
     while !attribute.is_done() {
         match next_field(&mut attribute) {
             Some((KEY, Some(name))) if name.rest().starts_with(RESERVED) => return true,
@@ -82,7 +91,7 @@ fn is_reserved(mut attribute: Reader<'_>) -> bool {
 }
 
 /// Returns the number of the next field, and its content if it is length-delimited.
-#[inline]
+#[inline(always)]
 fn next_field<'a>(reader: &mut Reader<'a>) -> Option<(u32, Option<Reader<'a>>)> {
     let at = reader.at();
     let (field, wire) = Reader::split(at, reader.varint().ok()?).ok()?;
