@@ -124,6 +124,16 @@ def _unregistered_identity(world, inputs):
     inputs.leaves = world.deployment.leaves
 
 
+def refused_key(world, inputs):
+    """Registers an identity key that the sequencer signs for, and opens a stream, which is not there, by that key."""
+    deployment = world.deployment
+    new = Signing()
+    deployment.leaf(2, bytes([1]) + new.key, "sequencer", [new])
+    deployment.keys["identity"] = new
+    Stream(deployment)
+    inputs.leaves, inputs.root_checkpoint = deployment.leaves, deployment.root_note()
+
+
 CHANGES = {
     _dropped: "index_gap", _repeated: "seal_after_close", _earlier_epoch: "wrong_epoch",
     _beheaded: "head_missing", _truncated: "truncated", _torn: "truncated", _spliced: "wrong_stream",

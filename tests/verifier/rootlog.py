@@ -186,17 +186,17 @@ class RootLog:
 
     def _signer(self, leaf, role):
         """Returns the key of that role that the leaf names, its signature verified; raises a Finding."""
-        key = self._named(leaf.signer, role)
+        key = self._named(leaf.signer, role, leaf.index)
         if key is None:
             raise Finding("unknown_key", f"nothing registers {leaf.signer.hex()[:8]} as a key of role {role}")
         _signed(key.key, leaf.signature, leaf, role)
         return key
 
-    def _named(self, wanted, role):
-        """Returns the role's key with that id, registered before or later, or None."""
+    def _named(self, wanted, role, index):
+        """Returns the role's key with that id, registered before or by a leaf still to come, or None."""
         held = next((key for key in self.keys if key.id == wanted and key.role == role), None)
         later = self.later.get(wanted)
-        return held or (later if later and later.role == role else None)
+        return held or (later if later and later.role == role and later.first > index else None)
 
     def _register(self, leaf):
         _strong(leaf.key, leaf.role)

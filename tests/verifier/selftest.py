@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from . import writer
-from .changes import CHANGES
+from .changes import CHANGES, refused_key
 from .codes import Finding
 from .crc32c import crc32c
 from .crypto import SMALL_ORDER, decode_point, has_small_order, sha256, verify as verify_signature
@@ -174,7 +174,12 @@ def _faults():
         named = report.named()
         _expect(named and named.code == code, f"{change.__name__}: {report.faults}")
         checked += 1
-    return f"{checked} named"
+    world = World()
+    inputs = world.inputs()
+    refused_key(world, inputs)
+    codes = [(fault.code, fault.more) for fault in verify(_without_payload_notes(inputs)).faults]
+    _expect(codes == [("unknown_key", 1)], f"the key of a refused leaf registers nothing: {codes}")
+    return f"{checked + 1} named"
 
 
 def _bits_in_memory(flips):

@@ -27,7 +27,7 @@ class StreamCheck:
         self.closing = None
         self.last, self.last_hash = None, ZEROS
         self.resumed, self.stopped = False, None
-        self.signed_to = 2**64
+        self.proven_to = 2**64
 
     @property
     def next(self):
@@ -72,7 +72,7 @@ class StreamCheck:
     def resume(self, index, frontier, last_hash):
         """Goes on at a segment whose header says what was before it, after a fault that lost the place."""
         self.unread.append(range(self.next + 1, index))
-        self.signed_to = min(self.signed_to, self.next)
+        self.proven_to = min(self.proven_to, self.next)
         self.stopped = None
         self.tree = Tree(index, frontier)
         self.last, self.last_hash = None, last_hash
@@ -98,7 +98,7 @@ class StreamCheck:
             raise Finding("seal_after_close", f"a batch of epoch {seal.epoch} follows its closing", seal.first)
         if self.resumed:
             self._resume_epoch(seal.epoch - is_opening(events[0]))
-        opens = is_opening(events[0]) and seal.epoch > self.epoch
+        opens = is_opening(events[0]) and seal.epoch == self._next_epoch()
         if seal.epoch != self.epoch and not opens:
             raise Finding("wrong_epoch", f"a batch of epoch {seal.epoch} stands in epoch {self.epoch}", seal.first)
         if seal.first > self.next:
@@ -106,6 +106,13 @@ class StreamCheck:
         if seal.first < self.next:
             self._earlier(seal)
         return opens
+
+    def _next_epoch(self):
+        """Returns the epoch after the one in force: the next number, but for epochs closed where they opened (section 6)."""
+        epoch, closes = self.epoch + 1, self.record.closes
+        while epoch in closes and closes[epoch].size == self.record.epochs[epoch].first:
+            epoch += 1
+        return epoch
 
     def _is_closed_at(self, epoch, index):
         """Returns whether the root log closes the epoch at or below that index."""
@@ -152,8 +159,8 @@ class StreamCheck:
         except Finding as finding:
             finding.index = seal.first if finding.index is None else finding.index
             self.add(finding)
-            if not self._is_signed(seal, opens):
-                self.signed_to = min(self.signed_to, seal.first)
+            if after.root() != seal.root or not self._is_signed(seal, opens):
+                self.proven_to = min(self.proven_to, seal.first)
 
     def _is_signed(self, seal, opens):
         """Returns whether the seal is signed by the key of its epoch."""
@@ -213,8 +220,8 @@ class StreamCheck:
             self.add(finding)
 
     def root_at(self, size):
-        """Returns the root at one of the sizes asked for, or None where no chain of signed batches reaches it."""
-        return self.roots.get(size) if size <= min(self.next, self.signed_to) else None
+        """Returns the root at one of the sizes asked for, or None where not every batch to it verifies (section 14 step 4)."""
+        return self.roots.get(size) if size <= min(self.next, self.proven_to) else None
 
     def claims(self, claims):
         """Reports where the stream is not what was signed for a size (section 14 step 3)."""
