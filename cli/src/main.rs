@@ -1,5 +1,6 @@
 //! The spanseal program.
 
+mod demo;
 mod find;
 mod health;
 mod index;
@@ -13,6 +14,7 @@ mod text;
 mod up;
 mod validate;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 
@@ -31,29 +33,36 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Up(up::Up),
     Collect(up::Collect),
     Find(Box<find::Find>),
+    Why(why::Why),
     Verify(verify::Verify),
     Keys(keys::Keys),
     Validate(validate::Validate),
     Reindex(reindex::Reindex),
     Health(health::Health),
     Load(load::Load),
+    #[command(hide = true)]
+    DemoAgent(demo::agent::Agent),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Demo(demo) => demo::run(demo).await,
         Command::Up(up) => up.run().await,
         Command::Collect(collect) => collect.run().await,
         Command::Find(find) => find::run(*find),
+        Command::Why(why) => why::run(&why),
         Command::Verify(verify) => verify::run(&verify),
         Command::Keys(keys) => keys::run(&keys),
         Command::Validate(validate) => validate::run(&validate),
         Command::Reindex(reindex) => reindex::run(&reindex),
         Command::Health(health) => health::run(health).await,
         Command::Load(load) => load::run(load).await,
+        Command::DemoAgent(agent) => demo::agent::run(agent).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("spanseal: {error:#}");

@@ -26,13 +26,14 @@ pub(crate) fn flip_a_byte(data: &Path) -> anyhow::Result<()> {
     anyhow::bail!("the agent's words are not in the log")
 }
 
-/// Cuts the tail: the log ends a batch earlier.
+/// Cuts the tail: what the agent did, and the closing of the epoch after it.
 ///
 /// # Errors
 /// When the log has no batch.
 pub(crate) fn cut_the_tail(data: &Path) -> anyhow::Result<()> {
     let mut segment = Segment::read(data)?;
-    segment.records.pop().context("the log is empty")?;
+    let kept = segment.records.len().checked_sub(2).context("the log is empty")?;
+    segment.records.truncate(kept);
     segment.write()
 }
 
@@ -46,7 +47,8 @@ pub(crate) fn delete_an_event(data: &Path) -> anyhow::Result<()> {
         if let Some((start, end)) = entry_with(body, b"network.open") {
             body.drain(start..end);
             // format.md section 4: count at 36, tree size at 48.
-            body[36..38].copy_from_slice(&(u16::from_be_bytes([body[36], body[37]]) - 1).to_be_bytes());
+            let count = u16::from_be_bytes([body[36], body[37]]) - 1;
+            body[36..38].copy_from_slice(&count.to_be_bytes());
             let size = u64::from_be_bytes(body[48..56].try_into()?) - 1;
             body[48..56].copy_from_slice(&size.to_be_bytes());
             return segment.write();
