@@ -9,7 +9,6 @@ pub mod canonical;
 pub mod cut;
 pub mod envelope;
 #[rustfmt::skip]
-#[allow(missing_docs, reason = "generated: fields without a comment in event.proto speak for themselves")]
 pub mod event;
 pub mod kind;
 #[rustfmt::skip]

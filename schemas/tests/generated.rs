@@ -15,6 +15,7 @@ fn event_code_is_generated_from_the_protobuf_definitions() {
     std::fs::create_dir_all(&out).expect("a directory for the generated code");
     prost_build::Config::new().out_dir(&out).compile_fds(files).expect("code is generated");
     let generated = std::fs::read_to_string(out.join("spanseal.v1.rs")).expect("one file is generated");
+    let generated = format!("//! The protobuf events of format.md section 15, for prost.\n{generated}");
     std::fs::remove_dir_all(&out).expect("the directory is removed");
     check_file(&root().join("src/event.rs"), &generated);
 }
