@@ -89,24 +89,21 @@ class Content:
 
     def payload(self, body):
         """Takes a payload record of the present segment."""
-        try:
-            self.payloads[sha256(body)] = [parse_payload(body, self.stream), False]
-        except Finding as finding:
-            finding.index = len(self.kinds)
-            self.add(finding)
+        self.payloads.setdefault(sha256(body), [body, False])
 
     def _payloads(self, index, ids):
         """Checks the payload records that an event lists, in chunk order; a missing one is noted."""
         group = None
         for chunk, payload in enumerate(ids):
-            if payload not in self.payloads:
+            held = self.payloads.get(payload)
+            if held is None:
                 self.add(Finding("payload_missing", f"payload record {payload.hex()[:8]} is not there", index))
                 continue
-            held = self.payloads[payload]
             held[1] = True
-            if held[0][1:] != (chunk, len(ids)) or group not in (None, held[0][0]):
+            named, *place = parse_payload(held[0], self.stream)
+            if place != [chunk, len(ids)] or group not in (None, named):
                 raise Finding("payload_mismatch", f"payload record {payload.hex()[:8]} is another chunk", index)
-            group = held[0][0]
+            group = named
 
     def batch_end(self):
         """Marks the payload records so far as belonging to batches that are there."""

@@ -7,7 +7,7 @@ from .batch import (
 from .codes import Finding
 from .crypto import sha256, verify
 
-# What stood before the place where reading was resumed.
+# What stood before the place where reading was resumed, or is of an unknown version.
 NOT_SEEN = object()
 
 
@@ -29,16 +29,15 @@ def check_key_events(check, seal, events, opens):
 
 def _key_event(check, seal, event, index, may_open, may_close):
     """Raises the first fault of one key event, given which of the two may stand there."""
-    if not may_open and not may_close:
-        raise Finding("event_misplaced", "a key event stands where none may")
+    may_stand = may_open if is_opening(event) else may_close if is_closing(event) else may_open or may_close
+    if not may_stand:
+        raise Finding("event_misplaced", "a key event stands where it may not")
     if is_unknown(event):
         return
-    if is_opening(event) and may_open:
+    if is_opening(event):
         _opening(check, seal, parse_opening(event))
-    elif is_closing(event) and may_close:
+    elif is_closing(event):
         _closing(check, seal, parse_closing(event), index)
-    elif is_opening(event) or is_closing(event):
-        raise Finding("event_misplaced", "an opening or closing stands where it may not")
     else:
         raise Finding("malformed_key_event", "a key event without a type")
 
@@ -108,9 +107,11 @@ def _closing(check, seal, closing, index):
         raise Finding("malformed_key_event", "a closing names another stream, epoch or index than its own")
 
 
-def parse_closing_or_none(event):
-    """Returns the Closing, or None where it does not parse."""
+def closing_of(event):
+    """Returns the Closing that a batch's last event is, None if it is none, NOT_SEEN if it cannot be told."""
+    if event[0] == KEY and is_unknown(event):
+        return NOT_SEEN
     try:
-        return parse_closing(event)
+        return parse_closing(event) if is_closing(event) else None
     except Finding:
         return None

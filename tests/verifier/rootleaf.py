@@ -80,10 +80,13 @@ def _revoke_fields(reader):
 
 
 def _stream_open_fields(reader):
-    return {
+    fields = {
         "stream": reader.take(16), "predecessor": reader.take(16), "size": reader.number(8),
         "state": _choice(reader, 0, 3, "state"),
     }
+    if (fields["state"] == 0) != (fields["predecessor"] == bytes(16) and fields["size"] == 0):
+        raise Short("a predecessor is given where its state says none, or none where it says one")
+    return fields
 
 
 def _epoch_open_fields(reader):

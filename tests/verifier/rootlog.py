@@ -224,8 +224,6 @@ class RootLog:
         self._signer(leaf, "identity").check_range(leaf.index)
         if leaf.stream in self.streams:
             raise _rule(f"stream {leaf.stream.hex()} is opened twice")
-        if (leaf.state == 0) != (leaf.predecessor == bytes(16) and leaf.size == 0):
-            raise _rule("a predecessor's state is given where there is none, or none where there is one")
         if leaf.state and leaf.predecessor not in self.streams:
             raise _rule("the predecessor was never opened")
         self.streams[leaf.stream] = StreamRecord(leaf)

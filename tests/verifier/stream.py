@@ -3,7 +3,7 @@
 from .batch import KEY, RUN, SIGNED_LEN, SPAN, ZEROS, is_closing, is_opening, is_unknown, parse_batch
 from .codes import Finding
 from .crypto import sha256, verify
-from .epoch import NOT_SEEN, check_key_events, parse_closing_or_none
+from .epoch import NOT_SEEN, check_key_events, closing_of
 from .merkle import Tree, leaf_hash
 
 # After these the batch is left out and reading goes on behind it; after others without a place it ends.
@@ -204,8 +204,8 @@ class StreamCheck:
             self.epoch = seal.epoch
         for place, event in enumerate(events):
             self._body(seal.first + place, event)
-        self.is_closed = is_closing(events[-1])
-        self.closing = parse_closing_or_none(events[-1]) if self.is_closed else None
+        self.is_closed = is_closing(events[-1]) and not is_unknown(events[-1])
+        self.closing = closing_of(events[-1])
 
     def _body(self, index, event):
         """Checks an event's kind, and its body where that is asked for (sections 2 and 15)."""
