@@ -24,11 +24,16 @@ pub(super) enum Piece {
 /// A piece after everything that can be done without knowing what came before it.
 pub(super) enum Examined<'a> {
     SegmentStart(&'a SegmentStart),
-    Batch(Result<(HashedBatch<'a>, Content), BatchError>),
+    Batch(Result<Box<ExaminedBatch<'a>>, BatchError>),
     Payload(Hash),
     Superseded { first: u64, bytes: &'a [u8] },
     Torn { bytes: u64 },
     Damaged(Damage),
+}
+
+pub(super) struct ExaminedBatch<'a> {
+    pub(super) hashed: HashedBatch<'a>,
+    pub(super) content: Content,
 }
 
 /// Reads the next pieces, up to about [`CHUNK_BYTES`]; none at the end.
@@ -77,7 +82,7 @@ impl Piece {
             Self::SegmentStart(start) => Examined::SegmentStart(start),
             Self::Batch(bytes) => Examined::Batch(HashedBatch::parse(bytes).map(|hashed| {
                 let content = Content::of(hashed.batch());
-                (hashed, content)
+                Box::new(ExaminedBatch { hashed, content })
             })),
             Self::Payload(bytes) => Examined::Payload(plain_hash(bytes)),
             Self::Superseded { first, bytes } => Examined::Superseded { first: *first, bytes },

@@ -53,7 +53,7 @@ mod tests {
         let mut payloads = Payloads::default();
         payloads.record([1; 32]);
         payloads.record([2; 32]);
-        assert_eq!(missing(&mut payloads, &[(7, [2; 32]), (7, [1; 32])]), []);
+        assert_eq!(missing(&mut payloads, &[(7, [2; 32]), (7, [1; 32])]), Vec::<u64>::new());
         assert_eq!(payloads.end_segment(), 0);
     }
 

@@ -49,7 +49,7 @@ impl<'r> StreamCheck<'r> {
     pub(super) fn take(&mut self, piece: Examined<'_>) {
         match piece {
             Examined::SegmentStart(start) => self.segment(start),
-            Examined::Batch(Ok((hashed, content))) => self.batch(&hashed, &content),
+            Examined::Batch(Ok(batch)) => self.batch(&batch.hashed, &batch.content),
             Examined::Batch(Err(error)) => drop(self.verifier.malformed(self.root, error)),
             Examined::Payload(id) => {
                 self.payload_records += 1;

@@ -90,7 +90,7 @@ fn sealed_span(stored: &[u8], cuts: &[Cut]) -> EventRow {
     row.trace = facts.trace_id.try_into().ok();
     row.span = facts.span_id.try_into().ok();
     row.parent = facts.parent_span_id.try_into().ok();
-    row.name = Some(facts.name.to_owned());
+    row.name = (!facts.name.starts_with('\0')).then(|| facts.name.to_owned());
     row.start = facts.start_unix_nano;
     row.end = Some(facts.end_unix_nano);
     row.status = Some(facts.status_code);
@@ -112,7 +112,9 @@ fn resource(event: &ResourceEvent) -> EventRow {
     let content = readable(&event.content, &event.cuts).unwrap_or_default();
     // One that cannot be read to its end still gives what came before.
     let _ = scan::attributes(&content, 1, &mut |key, value| {
-        if let (names::SERVICE_NAME, AnyValue::String(service), None) = (key, &value, &row.service) {
+        if let (names::SERVICE_NAME, AnyValue::String(service), None) = (key, &value, &row.service)
+            && !service.starts_with('\0')
+        {
             row.service = Some((*service).to_owned());
         }
         gathered.attribute(key, &value);

@@ -19,12 +19,17 @@ pub(super) struct Tail {
     ordinal: i64,
     reader: Reader,
     verifier: StreamVerifier,
+    /// The index up to which there are rows.
+    next: u64,
     run: Run,
     resources: HashMap<u64, Resource>,
     /// The time of the last seal.
     wall: u64,
     fault: Option<FaultRow>,
 }
+
+/// A batch and where it stands.
+type Record = (Vec<u8>, Place);
 
 impl Tail {
     /// Opens a stream where its cursor stands.
@@ -40,8 +45,17 @@ impl Tail {
         let open =
             |from| Reader::open(data.shared_storage(), &data.log(&Owner::Stream(stream)), Owner::Stream(stream), from);
         let run = Run::read(&mut open(next - next % RUN)?, next)?;
-        let tail =
-            Self { stream, ordinal, reader: open(next)?, verifier, run, resources: HashMap::new(), wall: 0, fault };
+        let tail = Self {
+            stream,
+            ordinal,
+            reader: open(next)?,
+            verifier,
+            next,
+            run,
+            resources: HashMap::new(),
+            wall: 0,
+            fault,
+        };
         // An earlier fault may have been mended by now, and is found again if it was not.
         store.set_fault(ordinal, tail.fault.as_ref())?;
         Ok(tail)
@@ -52,7 +66,7 @@ impl Tail {
     }
 
     pub(super) fn next(&self) -> u64 {
-        self.verifier.next_index()
+        self.next
     }
 
     pub(super) fn wall(&self) -> u64 {
@@ -74,28 +88,36 @@ impl Tail {
         if batches.is_empty() && !damaged {
             return Ok(0);
         }
-        let before = self.next();
+        let before = self.next;
         store.transaction(|store| {
             for (bytes, place) in &batches {
+                // Taken before: a batch that is refused may take the verifier's tree along.
+                let reached = self.verifier.position();
                 if let Err(fault) = self.batch(store, root, bytes, *place)? {
-                    self.stop(fault.code, self.verifier.next_index(), fault.to_string());
-                    break;
+                    self.stop(fault.code, fault.to_string());
+                    self.save(store, reached)?;
+                    return Ok(());
                 }
             }
-            if damaged && self.fault.is_none() {
-                self.stop(Code::Damaged, self.next(), "a record cannot be read".to_owned());
+            if damaged {
+                self.stop(Code::Damaged, "damaged: a record cannot be read".to_owned());
             }
-            if let Some(position) = self.verifier.position() {
-                store.set_cursor(self.ordinal, self.next(), &position.encode())?;
-            }
-            store.set_fault(self.ordinal, self.fault.as_ref())?;
-            Ok::<(), IndexError>(())
+            self.save(store, self.verifier.position())
         })?;
-        Ok(self.next().saturating_sub(before))
+        Ok(self.next - before)
+    }
+
+    /// Writes the cursor: where the rows end that were written before.
+    fn save(&mut self, store: &Store, reached: Option<Position>) -> Result<(), IndexError> {
+        if let Some(reached) = reached {
+            self.next = reached.next_index();
+            store.set_cursor(self.ordinal, self.next, &reached.encode())?;
+        }
+        Ok(store.set_fault(self.ordinal, self.fault.as_ref())?)
     }
 
     /// Reads some batches, and says whether something cannot be read behind them.
-    fn read(&mut self) -> io::Result<(Vec<(Vec<u8>, Place)>, bool)> {
+    fn read(&mut self) -> io::Result<(Vec<Record>, bool)> {
         let mut batches = Vec::new();
         let mut events = 0;
         while events < ROUND_EVENTS {
@@ -163,8 +185,8 @@ impl Tail {
         Ok(())
     }
 
-    fn stop(&mut self, code: Code, index: u64, text: String) {
-        self.fault = Some(FaultRow { code: code.as_str().to_owned(), index, text });
+    fn stop(&mut self, code: Code, text: String) {
+        self.fault = Some(FaultRow { code: code.as_str().to_owned(), index: self.next, text });
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Layout {
     pub width: usize,
     /// Every attribute of every span.
     pub attributes: bool,
-    /// The hashes of the proofs.
+    /// File, leaf, seal and the path of each proof.
     pub hashes: bool,
 }
 
@@ -252,20 +252,15 @@ fn place_facts(place: &Place, layout: &Layout) -> Vec<(&'static str, String)> {
     let sealed = time(place.sealed_unix_nano);
     let mut facts = vec![
         ("event", place.event.clone()),
-        (
-            "sealed",
-            format!(
-                "{sealed}, batch {first} to {last}, epoch {}, {} at byte {}",
-                place.epoch, place.file, place.offset
-            ),
-        ),
+        ("sealed", format!("{sealed} in batch {first} to {last}, epoch {}", place.epoch)),
+        ("proof", proof(&place.proof)),
     ];
-    facts.push(("proof", proof(&place.proof)));
     if layout.hashes {
+        facts.push(("file", format!("{} at byte {}", place.file, place.offset)));
         facts.push(("leaf", place.leaf.clone()));
         facts.push(("seal", place.seal.clone()));
         if let Proof::Included { hashes, .. } = &place.proof {
-            facts.extend(hashes.iter().map(|hash| ("", hash.clone())));
+            facts.extend(hashes.iter().map(|hash| ("path", hash.clone())));
         }
     }
     facts
@@ -273,25 +268,18 @@ fn place_facts(place: &Place, layout: &Layout) -> Vec<(&'static str, String)> {
 
 fn proof(proof: &Proof) -> String {
     match proof {
-        Proof::Included { size, checkpoint_unix_seconds, hashes } => format!(
-            "hashed again now and found in the tree of {} events signed at {}, by {}",
-            grouped(*size),
-            time_of_seconds(*checkpoint_unix_seconds),
-            plural(hashes.len(), "hash"),
-        ),
-        Proof::Sealed { because } => format!("under a seal that verifies; {because}"),
+        Proof::Included { size, checkpoint_unix_seconds, .. } => {
+            let signed = time_of_seconds(*checkpoint_unix_seconds);
+            format!("hashed again, and in the tree of {} events that was signed {signed}", grouped(*size))
+        }
+        Proof::Sealed { because } => format!("hashed again, and under a seal that verifies; {because}"),
         Proof::Refused { because } => format!("REFUSED: {because}"),
         Proof::NotChecked => "not checked".to_owned(),
     }
 }
 
 fn plural(count: usize, word: &str) -> String {
-    let ending = match (count, word.ends_with('h')) {
-        (1, _) => "",
-        (_, true) => "es",
-        (_, false) => "s",
-    };
-    format!("{} {word}{ending}", grouped(count as u64))
+    format!("{} {word}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
 const LABEL_WIDTH: usize = 10;
