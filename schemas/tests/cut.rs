@@ -10,7 +10,7 @@ use oracle::cut::{accepted, check, keep_out};
 use proptest::prelude::*;
 use prost::Message;
 use spanseal_schemas::abridge::abridge;
-use spanseal_schemas::cut::{BYTES_MIN, CutError, MESSAGE_BYTES_MAX, Shape, plan, remove, restore, view};
+use spanseal_schemas::cut::{self, BYTES_MIN, CutError, Hole, MESSAGE_BYTES_MAX, Shape, plan, remove, restore, view};
 use spanseal_schemas::event::Cut;
 use support::wire::{damaged, damages, field, messages, padded, tag};
 
@@ -309,6 +309,54 @@ fn padded_number(number: u32, value: u64) -> Vec<u8> {
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[test]
+fn a_cut_that_is_elsewhere_than_its_path_is_named() {
+    let span =
+        [field(5, b"name"), field(9, &[field(1, b"key"), field(2, &field(1, b"hidden"))].concat()), field(99, b"x")];
+    let span = span.concat();
+    let value = span.windows(6).position(|window| window == b"hidden").expect("it is there") as u32;
+    let check = |holes: &[(u32, u32, &[u32], bool)], expected: Result<(), CutError>| {
+        let hole = |&(offset, length, path, fields): &(u32, u32, &[u32], bool)| Hole {
+            offset,
+            length,
+            path: path.to_vec(),
+            fields,
+        };
+        let holes: Vec<Hole> = holes.iter().map(hole).collect();
+        let cuts: Vec<Cut> = holes.iter().map(|hole| hole.clone().commit([7; 32])).collect();
+        assert_eq!(cut::check(&remove(&span, &holes), &cuts), expected, "{holes:?}");
+    };
+    let elsewhere = |index| Err(CutError::Elsewhere { index });
+    check(&[], Ok(()));
+    check(&[(value, 6, &[9, 2, 1], false)], Ok(()));
+    check(&[(0, 6, &[], true), (value, 6, &[9, 2, 1], false)], Ok(()));
+    check(&[(2, 4, &[5], false), (value - 4, 10, &[9], true)], Ok(()));
+    check(&[(value, 6, &[9, 2, 7], false)], elsewhere(0));
+    check(&[(value, 6, &[9, 2], false)], elsewhere(0));
+    check(&[(value, 6, &[9, 2, 1, 1], false)], elsewhere(0));
+    check(&[(value, 6, &[], false)], elsewhere(0));
+    check(&[(value, 6, &[9, 2], true)], elsewhere(0));
+    check(&[(value, 5, &[9, 2, 1], false)], elsewhere(0));
+    check(&[(value, 3, &[9, 2, 1], false), (value + 3, 3, &[9, 2, 1], false)], elsewhere(0));
+    check(&[(2, 4, &[5], false), (value, 6, &[11, 2, 1], false)], elsewhere(1));
+    check(&[(0, 6, &[5], true)], elsewhere(0));
+    check(&[(1, 5, &[], true)], elsewhere(0));
+    check(&[(span.len() as u32, 4, &[], true)], Ok(()));
+    check(&[(span.len() as u32, 4, &[5], false)], elsewhere(0));
+    check(&[(span.len() as u32, 2, &[], true)], Err(CutError::Misplaced { index: 0 }));
+}
+
+#[test]
+fn a_path_of_any_length_ends_without_a_stack_overflow() {
+    let path = vec![1; 20_000];
+    let message = path.iter().fold(vec![0; 4], |inner, number| field(*number, &inner));
+    let offset = message.len() as u32 - 4;
+    let cuts = [Cut { offset, length: 4, path, fields: false, commitment: vec![] }];
+    let stored = &message[..message.len() - 4];
+    assert_eq!(cut::check(stored, &cuts), Err(CutError::Elsewhere { index: 0 }));
+    assert_eq!(abridge(stored, &cuts, &|_| String::new()), Err(CutError::Misplaced { index: 0 }));
 }
 
 #[test]

@@ -21,9 +21,14 @@ impl<'a> Field<'a> {
         self.end - self.start
     }
 
+    /// Returns where the content starts of a length-delimited field; the end of any other.
+    pub(super) fn content_start(&self) -> usize {
+        self.content
+    }
+
     /// Returns the content of a length-delimited field; nothing of any other.
     #[inline(always)]
-    fn content(&self) -> Reader<'a> {
+    pub(super) fn content(&self) -> Reader<'a> {
         Reader::from(self.bytes, self.content)
     }
 }

@@ -3,11 +3,13 @@
 
 mod field;
 mod fill;
+mod place;
 mod plan;
 
 use crate::event::Cut;
 
 pub use fill::{restore, view};
+pub use place::check;
 
 /// The least `bytes_max` that every message fits which [`crate::scan`] accepts.
 pub const BYTES_MIN: usize = 16_384;
@@ -49,6 +51,12 @@ pub enum CutError {
     /// A cut lies before the end of the one before it, after the message's end, or is too short or too long.
     #[error("cut {index} lies outside the message or over the one before it")]
     Misplaced {
+        /// Which cut, from 0.
+        index: usize,
+    },
+    /// A cut is not the run of fields, or the content, that its path leads to.
+    #[error("cut {index} is not what its path leads to")]
+    Elsewhere {
         /// Which cut, from 0.
         index: usize,
     },

@@ -8,7 +8,7 @@ use spanseal_schemas::abridge::abridge;
 use spanseal_schemas::cut::{BYTES_MIN, Hole, Shape, pieces, plan_shape, remove, restore, view};
 use spanseal_schemas::envelope::{SpanHead, span_event, span_event_len};
 use spanseal_schemas::event::{Cut, Encoding};
-use spanseal_schemas::{canonical, kind, scan};
+use spanseal_schemas::{canonical, cut, kind, scan};
 
 use super::field;
 
@@ -26,6 +26,7 @@ pub(crate) fn check(shape: Shape, message: &[u8], bytes_max: usize) -> Outcome {
     let pieces = pieces(message, &holes);
     let cuts: Vec<Cut> = holes.iter().map(|hole| hole.clone().commit([7; 32])).collect();
     assert_eq!(restore(&stored, &cuts, &pieces).as_deref(), Ok(message));
+    assert_eq!(cut::check(&stored, &cuts), Ok(()), "{holes:?} of {message:02x?}");
 
     let view = view(&stored, &cuts).expect("the cuts fit the stored bytes");
     assert_eq!(view.len(), message.len());
