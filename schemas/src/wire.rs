@@ -34,13 +34,13 @@ impl<'a> Reader<'a> {
 
     /// Returns a reader over the end of `bytes`.
     #[inline(always)]
-    pub(crate) fn from(bytes: &'a [u8], at: usize) -> Self {
+    pub(crate) fn starting_at(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
     }
 
     /// Returns what has been read, from the very beginning.
     #[inline(always)]
-    pub(crate) fn read(&self) -> &'a [u8] {
+    pub(crate) fn passed(&self) -> &'a [u8] {
         self.bytes.get(..self.at).unwrap_or_default()
     }
 

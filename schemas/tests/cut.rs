@@ -243,12 +243,12 @@ fn every_hostile_resource_and_scope_fits() {
 }
 
 #[test]
-fn a_span_of_64_mib_fits() {
-    let tiny = field(9, b"").repeat(32 << 20);
+fn a_span_of_millions_of_fields_fits() {
+    let tiny = field(9, b"").repeat(8 << 20);
     let holes = plan(&tiny, &|_| false, 65_000);
     assert!(tiny.len() - holes.iter().map(|hole| hole.length as usize).sum::<usize>() < 65_000, "{holes:?}");
     let secret = field(9, &[field(1, b"secret"), field(2, &field(1, b"x"))].concat());
-    let secrets = secret.repeat((64 << 20) / secret.len());
+    let secrets = secret.repeat((16 << 20) / secret.len());
     let holes = plan(&secrets, &keep_out, 65_000);
     assert!(secrets.len() - holes.iter().map(|hole| hole.length as usize).sum::<usize>() < 65_000);
 }

@@ -29,7 +29,7 @@ impl<'a> Field<'a> {
     /// Returns the content of a length-delimited field; nothing of any other.
     #[inline(always)]
     pub(super) fn content(&self) -> Reader<'a> {
-        Reader::from(self.bytes, self.content)
+        Reader::starting_at(self.bytes, self.content)
     }
 }
 
@@ -56,7 +56,7 @@ fn next_field<'a>(reader: &mut Reader<'a>) -> Option<Field<'a>> {
         reader.skip(number, wire, DEPTH_MAX).ok()?;
         reader.at()
     };
-    Some(Field { bytes: reader.read(), number, start, content, end: reader.at() })
+    Some(Field { bytes: reader.passed(), number, start, content, end: reader.at() })
 }
 
 /// Something in a field that can be cut by itself.

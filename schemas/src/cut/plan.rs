@@ -111,14 +111,12 @@ impl Planner<'_> {
     fn value_lengths(&self) -> Vec<usize> {
         let mut lengths = Vec::new();
         fields(Reader::new(self.message), |field| {
-            let room = field.len() >= VALUE_MIN;
-            let mut note = |unit: &Unit<'_>| {
-                if unit.len() >= VALUE_MIN && !self.keeps_out(unit) {
-                    lengths.push(unit.len());
-                }
-            };
-            if room {
-                units(self.shape, &field, &mut note);
+            if field.len() >= VALUE_MIN {
+                units(self.shape, &field, &mut |unit| {
+                    if unit.len() >= VALUE_MIN && !self.keeps_out(unit) {
+                        lengths.push(unit.len());
+                    }
+                });
             }
             true
         });
