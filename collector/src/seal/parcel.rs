@@ -7,6 +7,7 @@ use bytes::Bytes;
 use spanseal_schemas::event::{Assessment, Cut, What};
 use tokio::sync::oneshot;
 
+use super::payloads;
 use super::subjects::SubjectName;
 use super::window::Fingerprint;
 use crate::intake::{Accepted, BudgetPermit, Encoding, Refusal, Tenant};
@@ -98,20 +99,26 @@ impl Parcel {
         &self.request[span.span.start as usize..span.span.end as usize]
     }
 
-    /// Returns an upper bound of what the request adds to the log, payload records included.
-    pub(crate) fn log_bytes_max(&self) -> u64 {
-        // Stored bytes and pieces come out of the request; what an event and its references add is far below this.
-        self.request.len() as u64 + 512 * (self.spans.len() as u64 + self.shared.len() as u64 + 8)
+    /// Returns about how much the request adds to the log at most, payload records included.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        // Far more than an event and its references take beside the span, and a cut beside its bytes.
+        let events = self.spans.len() + self.shared.len() + 8;
+        let cuts: usize = self.cuts().map(|cut| cut.cuts.len() + payloads::chunks(cut.pieces.len())).sum();
+        self.request.len() as u64 + 512 * (events + cuts) as u64
     }
 
-    /// Returns every subject whose key is needed.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = &SubjectName> {
+    fn cuts(&self) -> impl Iterator<Item = &CutMessage> {
         let spans = self.spans.iter().filter_map(|span| span.extra.as_ref()?.cut.as_ref());
         let shared = self.shared.iter().filter_map(|shared| match &shared.content {
             Content::Whole(_) => None,
             Content::Cut(cut) => Some(&**cut),
         });
-        spans.chain(shared).map(|cut| &cut.subject)
+        spans.chain(shared)
+    }
+
+    /// Returns every subject whose key is needed.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &SubjectName> {
+        self.cuts().map(|cut| &cut.subject)
     }
 
     /// Answers that everything of the request is durable.

@@ -123,7 +123,7 @@ impl Stream {
     fn make_ready(&mut self, parcels: &[Parcel], now: &Moment) -> Result<Result<(), Refusal>, StreamError> {
         let resumed = self.resume(now)?;
         // Twice: what cannot be written to a segment is written again to another.
-        let wanted = 2 * parcels.iter().map(Parcel::log_bytes_max).sum::<u64>();
+        let wanted = 2 * parcels.iter().map(Parcel::log_bytes).sum::<u64>();
         let full = resumed == Resumed::DiskFull || self.dir.free_bytes()? < wanted;
         let resumed = if full { Resumed::DiskFull } else { Resumed::Open };
         self.report(resumed);

@@ -171,11 +171,15 @@ const BUSY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SubjectMemory {
     keys: std::sync::Arc<std::sync::Mutex<HashMap<SubjectName, SubjectKey>>>,
+    pub(crate) is_failing: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 #[cfg(test)]
 impl Subjects for SubjectMemory {
     fn obtain(&mut self, names: &[SubjectName]) -> Result<HashMap<SubjectName, SubjectKey>, SubjectsError> {
+        if self.is_failing.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(SubjectsError::Create(std::io::ErrorKind::StorageFull.into()));
+        }
         let mut keys = self.keys.lock().unwrap();
         for name in names {
             if !keys.contains_key(name) {

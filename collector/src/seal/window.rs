@@ -47,8 +47,11 @@ pub(crate) enum Seen {
 #[derive(Debug)]
 pub(crate) struct Window {
     limits: WindowLimits,
-    /// Open addressing, linear probing, at most half full: 0 is empty, else 1 + the place of an entry.
+    /// Open addressing, linear probing, at most half full. 0 is empty; else the low bits are 1 + the place of an entry, and
+    /// the bits that this leaves are of its key, so that another's entry is seldom looked at.
     slots: Box<[u32]>,
+    /// Bits of a slot that are the place.
+    place_bits: u32,
     /// Chunks by number; a place is `number << chunk_bits | offset`.
     chunks: Vec<Chunk>,
     /// Numbers of chunks in use, oldest first. The last one takes new entries.
@@ -71,13 +74,17 @@ struct Chunk {
 impl Window {
     pub(crate) fn new(limits: WindowLimits) -> Self {
         let entries_max = limits.entries_max.get();
+        let chunk_bits = (entries_max / CHUNKS_MIN).max(1).ilog2().min(CHUNK_BITS_MAX);
+        // At most one chunk more than full ones hold, and a place is written as one more than it is.
+        let places = (entries_max as u32).saturating_add(2 << chunk_bits);
         Self {
             limits,
+            place_bits: u32::BITS - places.leading_zeros(),
             slots: vec![0; entries_max.saturating_mul(2).next_power_of_two()].into_boxed_slice(),
             chunks: Vec::new(),
             order: VecDeque::new(),
             unused: Vec::new(),
-            chunk_bits: (entries_max / CHUNKS_MIN).max(1).ilog2().min(CHUNK_BITS_MAX),
+            chunk_bits,
             len: 0,
             variants: 0,
         }
@@ -120,9 +127,13 @@ impl Window {
     }
 
     fn find(&self, key: u128) -> Option<u128> {
+        let tag = self.tag(key);
         let mut slot = self.home(key);
-        while let Some(entry) = self.entry(self.slots[slot]) {
-            if entry.key == key {
+        while self.slots[slot] != 0 {
+            if self.slots[slot] >> self.place_bits == tag
+                && let Some(entry) = self.entry(self.slots[slot])
+                && entry.key == key
+            {
                 return Some(entry.value);
             }
             slot = self.after(slot);
@@ -142,7 +153,7 @@ impl Window {
         while self.slots[slot] != 0 {
             slot = self.after(slot);
         }
-        self.slots[slot] = place + 1;
+        self.slots[slot] = self.slot_of(entry.key, place);
     }
 
     /// Returns the number of a chunk with room.
@@ -183,8 +194,9 @@ impl Window {
     /// Takes an entry out of the table and moves those after it up, so that no gap breaks a search.
     fn unlink(&mut self, place: u32) {
         let Some(entry) = self.entry(place + 1) else { return };
+        let filled = self.slot_of(entry.key, place);
         let mut gap = self.home(entry.key);
-        while self.slots[gap] != place + 1 {
+        while self.slots[gap] != filled {
             gap = self.after(gap);
         }
         let mut slot = self.after(gap);
@@ -201,8 +213,17 @@ impl Window {
         self.slots[gap] = 0;
     }
 
+    fn slot_of(&self, key: u128, place: u32) -> u32 {
+        self.tag(key) << self.place_bits | (place + 1)
+    }
+
+    /// The bits of a key that fit beside a place.
+    fn tag(&self, key: u128) -> u32 {
+        (key >> 64) as u32 >> self.place_bits
+    }
+
     fn entry(&self, slot: u32) -> Option<Fingerprint> {
-        let place = slot.checked_sub(1)?;
+        let place = (slot & ((1 << self.place_bits) - 1)).checked_sub(1)?;
         let offset = place & ((1 << self.chunk_bits) - 1);
         Some(self.chunks[(place >> self.chunk_bits) as usize].entries[offset as usize])
     }

@@ -4,9 +4,9 @@ use spanseal_ledger::batch::Batch;
 use spanseal_log::{Item, Owner, Reader};
 use spanseal_schemas::kind;
 
-use super::requests::{Request, span, text};
+use super::requests::{Request, secret_span, span, text};
 use super::verdict::verdict;
-use super::world::{Settings, World};
+use super::world::{Process, Settings, World};
 
 #[test]
 fn one_commit_covers_all_that_waited() {
@@ -32,7 +32,7 @@ fn writes_what_is_shared_once_a_run_and_epoch() {
     for n in 0..3 {
         world.must_seal(&mut process, &Request::of(n * 10..(n + 1) * 10));
     }
-    world.must_seal(&mut process, &Request::of([100]).from_service("other"));
+    world.must_seal(&mut process, &Request::of([100]).of_service("other"));
     world.end(process).unwrap();
     let mut process = world.must_start();
     world.must_seal(&mut process, &Request::of([101]));
@@ -61,6 +61,45 @@ fn refers_to_events_of_the_same_run_of_indices() {
     // The spans of the last run are remembered by what that run refers to.
     let process = world.must_start();
     assert_eq!(process.stream.window.len(), 144_000);
+}
+
+#[test]
+fn payload_records_stand_right_before_the_batch_of_their_event() {
+    let mut world = World::new(Settings::default());
+    let mut process = world.must_start();
+    // Each event takes a fifteenth of a batch, and has something cut out of it.
+    let big = |number| {
+        let mut span = secret_span(number, 50);
+        span.attributes.push(text("long", &"x".repeat(60_000)));
+        span
+    };
+    let request = (0..40).fold(Request::of([]), |request, number| request.with(big(number)));
+    world.must_seal(&mut process, &request);
+    // Larger than any event and any record: what does not fit goes into payload records of several chunks.
+    world.must_seal(&mut process, &Request::of([]).with(secret_span(100, 3 << 20)));
+    world.end(process).unwrap();
+    let verdict = verdict(&world.memory, &world.pins);
+    verdict.must_hold();
+    assert_eq!(verdict.payloads_seen, 40 + 4);
+}
+
+#[test]
+fn writes_references_again_when_writing_them_used_up_the_run() {
+    for left in 1..=5 {
+        let mut world = World::new(Settings { segment_bytes_max: 1 << 30, ..Settings::default() });
+        let mut process = world.must_start();
+        world.must_seal(&mut process, &Request::of([0]));
+        let next = |process: &Process| process.stream.epoch.as_ref().unwrap().sealer.next_index();
+        let fill = 65_536 - left - next(&process);
+        world.must_seal(&mut process, &Request::of(1..=fill));
+        assert_eq!(next(&process), 65_536 - left);
+        // Its resource, and where that ends the run, all references again.
+        world.must_seal(&mut process, &Request::of(100_000..100_003).of_service("other"));
+        world.end(process).unwrap();
+        let verdict = verdict(&world.memory, &world.pins);
+        verdict.must_hold();
+        assert_eq!(verdict.spans().len() as u64, fill + 4);
+    }
 }
 
 #[test]

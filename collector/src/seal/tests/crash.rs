@@ -30,7 +30,7 @@ enum Step {
 fn script() -> Vec<Step> {
     use Step::{Checkpoint, Group, Pass, Restart, Tick};
     vec![
-        Group(vec![Request::of(1..=3), Request::of(4..=5).from_service("other")]),
+        Group(vec![Request::of(1..=3), Request::of(4..=5).of_service("other")]),
         Checkpoint,
         Group(vec![Request::of([3, 6]).with(bad_span()), Request::of([7, 7]).with(secret_span(8, 40))]),
         Pass(Duration::from_secs(11)),
@@ -250,43 +250,39 @@ fn check_everywhere(fault: Fault, cut: impl Fn(u64) -> Cut) {
 }
 
 #[test]
-fn holds_when_the_power_fails_before_any_operation() {
+fn holds_when_the_power_fails_at_any_operation() {
+    // What follows an operation is what precedes the next.
     check_everywhere(Fault::DieBefore, |_| Cut::Power);
-}
-
-#[test]
-fn holds_when_the_power_fails_after_any_operation() {
-    check_everywhere(Fault::DieAfter, |_| Cut::Power);
 }
 
 #[test]
 fn holds_when_the_power_fails_and_some_of_what_was_not_synced_stays() {
     check_everywhere(Fault::DieAfter, Cut::PowerKeeping);
-    check_everywhere(Fault::DieBefore, |at| Cut::PowerKeeping(at + 1000));
 }
 
 #[test]
 fn holds_when_the_process_is_killed_at_any_operation() {
-    check_everywhere(Fault::DieBefore, |_| Cut::Kill);
     check_everywhere(Fault::DieAfter, |_| Cut::Kill);
 }
 
 #[test]
 fn holds_when_any_operation_fails() {
     check_everywhere(Fault::Unwritten(ErrorKind::Other), |_| Cut::Power);
-    check_everywhere(Fault::Unwritten(ErrorKind::Other), |_| Cut::Kill);
 }
 
 #[test]
 fn holds_when_any_operation_fails_but_has_its_effect() {
-    check_everywhere(Fault::Written(ErrorKind::Other), |_| Cut::Power);
-    check_everywhere(Fault::Written(ErrorKind::Other), |_| Cut::Kill);
+    check_everywhere(Fault::Written(ErrorKind::Other), |at| if at % 2 == 0 { Cut::Power } else { Cut::Kill });
 }
 
 #[test]
 fn holds_when_the_disk_is_full_at_any_operation() {
     check_everywhere(Fault::Unwritten(ErrorKind::StorageFull), |_| Cut::Power);
-    for free_bytes in [0, 100, 5000] {
+}
+
+#[test]
+fn holds_when_the_disk_is_full_from_any_operation_on() {
+    for free_bytes in [0, 5000] {
         check_everywhere(Fault::Full { free_bytes }, |_| Cut::Power);
     }
 }
@@ -294,7 +290,7 @@ fn holds_when_the_disk_is_full_at_any_operation() {
 #[test]
 fn holds_under_many_faults_in_a_row() {
     let operations = operations();
-    for seed in 0..400u64 {
+    for seed in 0..300 {
         let mut dice = Dice(seed);
         let faults: Vec<_> = (0..1 + dice.below(6)).map(|_| (dice.below(operations), dice.fault())).collect();
         let cut = match dice.below(3) {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use spanseal_ledger::epoch::Start;
-use spanseal_ledger::key_event::{CloseReason, KeyEvent};
+use spanseal_ledger::key_event::KeyEvent;
 use spanseal_ledger::seal::Counters;
 use spanseal_schemas::kind;
 
@@ -18,7 +17,7 @@ fn seals_what_it_is_given_and_verifies() {
     let mut process = world.must_start();
     world.must_seal(&mut process, &Request::of(1..=3));
     world.checkpoint(&mut process).unwrap();
-    world.must_seal(&mut process, &Request::of(4..=5).from_service("other"));
+    world.must_seal(&mut process, &Request::of(4..=5).of_service("other"));
     world.end(process).unwrap();
     let verdict = verdict(&world.memory, &world.pins);
     verdict.must_hold();
@@ -171,8 +170,8 @@ fn another_process_is_kept_out() {
 
 fn shape(event: &KeyEvent) -> String {
     match event {
-        KeyEvent::Opening(opening) => format!("opening {:?}", Start::from(opening.opening.epoch.start)),
-        KeyEvent::Closing(closing) => format!("closing {:?}", CloseReason::from(closing.reason)),
+        KeyEvent::Opening(opening) => format!("opening {:?}", opening.opening.epoch.start),
+        KeyEvent::Closing(closing) => format!("closing {:?}", closing.reason),
     }
 }
 

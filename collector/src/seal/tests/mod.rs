@@ -2,6 +2,8 @@
 
 mod batching;
 mod crash;
+mod engine;
+mod faults;
 mod lifecycle;
 mod requests;
 mod tamper;

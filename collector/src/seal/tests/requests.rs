@@ -27,7 +27,7 @@ impl Request {
         Self { spans: numbers.into_iter().map(span).collect(), service: "agent".to_owned() }
     }
 
-    pub(super) fn from_service(mut self, service: &str) -> Self {
+    pub(super) fn of_service(mut self, service: &str) -> Self {
         self.service = service.to_owned();
         self
     }

@@ -57,6 +57,7 @@ fn check_replaced(verdict: &Verdict, old: StreamId, code: Code, lost_from: u64) 
     assert_eq!((named.code, named.stream), (code, Some(old)), "{:#?}", verdict.report.faults);
     let elsewhere = verdict.report.faults.tampered.iter().find(|fault| fault.stream != Some(old));
     assert_eq!(elsewhere, None, "only the old stream is at fault");
+    assert!(verdict.root.stream(&old).unwrap().closed.is_some(), "the old stream is closed for good");
     let [new] = verdict
         .report
         .streams
@@ -108,6 +109,22 @@ fn a_tail_cut_below_the_checkpoint_ends_the_stream() {
     let header = read_file(&world.memory, &segment, 1 << 20).unwrap()[..header_len(first)].to_vec();
     world.memory.overwrite(&segment, &header).unwrap();
     check_replaced(&go_on(&mut world), stream, Code::Truncated, first);
+}
+
+#[test]
+fn a_tail_cut_below_what_the_note_alone_covers_ends_the_stream() {
+    let mut world = World::new(Settings::default());
+    let mut process = world.must_start();
+    world.must_seal(&mut process, &Request::of(1..=3));
+    let size = process.checkpoints.durable.borrow().size;
+    let stream = process.checkpoints.durable.borrow().stream;
+    let segment = last_segment(&world.memory, stream);
+    let covered = read_file(&world.memory, &segment, 1 << 20).unwrap();
+    world.must_seal(&mut process, &Request::of(4..=6));
+    world.checkpoint(&mut process).unwrap();
+    drop(process);
+    world.memory.overwrite(&segment, &covered).unwrap();
+    check_replaced(&go_on(&mut world), stream, Code::Truncated, size);
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! What a verifier says of the data directory, and what is in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use spanseal_ledger::StreamId;
 use spanseal_ledger::batch::Batch;
 use spanseal_ledger::key_event::KeyEvent;
 use spanseal_ledger::seal::Counters;
 use spanseal_ledger::trust::Trust;
-use spanseal_ledger::verify::{Detail, Freshness, Report, RootVerifier, StreamVerifier};
+use spanseal_ledger::verify::{Detail, Freshness, Report, RootState, RootVerifier, StreamVerifier};
 use spanseal_log::{DataDir, Item, Memory, Owner, Reader, read_file};
 use spanseal_schemas::event::{FindingEvent, ResourceEvent, What};
 use spanseal_schemas::{canonical, envelope, kind};
@@ -20,11 +21,15 @@ use super::world::DATA;
 /// A data directory, read and verified.
 pub(super) struct Verdict {
     pub(super) report: Report,
+    pub(super) root: RootState,
     pub(super) streams: Vec<StreamId>,
     /// Every event of every stream, in order.
     pub(super) events: Vec<Sealed>,
     /// The counters of the last seal of each epoch.
     pub(super) counters: BTreeMap<(StreamId, u32), Counters>,
+    /// Ids of the payload records read since the last batch, which must all be its events'.
+    payloads: BTreeSet<[u8; 32]>,
+    pub(super) payloads_seen: usize,
 }
 
 pub(super) struct Sealed {
@@ -34,10 +39,14 @@ pub(super) struct Sealed {
     pub(super) event: Vec<u8>,
 }
 
-/// Reads and verifies a data directory, with what outsiders have seen of it as pins.
+/// Reads and verifies what is in memory, with what outsiders have seen of it as pins.
 pub(super) fn verdict(memory: &Memory, pins: &BTreeMap<String, String>) -> Verdict {
-    let dir = DataDir::at(Arc::new(memory.clone()), Path::new(DATA));
-    let trust = read_file(memory, &dir.root().join("trust"), 1 << 20).unwrap();
+    verdict_on(&DataDir::at(Arc::new(memory.clone()), Path::new(DATA)), pins)
+}
+
+/// Reads and verifies a data directory.
+pub(super) fn verdict_on(dir: &DataDir, pins: &BTreeMap<String, String>) -> Verdict {
+    let trust = read_file(dir.storage(), &dir.root().join("trust"), 1 << 20).unwrap();
     let mut trust = Trust::parse(std::str::from_utf8(&trust).unwrap()).unwrap();
     trust.root_pin = pins.get("root").cloned();
     trust.pins = pins.iter().filter_map(|(name, note)| Some((name.parse().ok()?, note.clone()))).collect();
@@ -56,9 +65,12 @@ pub(super) fn verdict(memory: &Memory, pins: &BTreeMap<String, String>) -> Verdi
     let root = root.finish(root_note.as_deref());
     let mut verdict = Verdict {
         report: Report::new(&root, vec![], FRESH),
+        root: root.clone(),
         streams: dir.streams().unwrap(),
         events: vec![],
         counters: BTreeMap::new(),
+        payloads: BTreeSet::new(),
+        payloads_seen: 0,
     };
     let mut reports = Vec::new();
     for stream in verdict.streams.clone() {
@@ -74,7 +86,11 @@ pub(super) fn verdict(memory: &Memory, pins: &BTreeMap<String, String>) -> Verdi
                 }
                 Item::SegmentStart(start) => drop(verifier.segment(start.frontier, &start.seal_hash)),
                 Item::Torn { bytes, superseded: false, .. } => verifier.torn(bytes),
-                Item::Torn { .. } | Item::Payload { .. } => {}
+                Item::Torn { .. } => {}
+                Item::Payload { bytes, .. } => {
+                    verdict.payloads.insert(Sha256::digest(bytes).into());
+                    verdict.payloads_seen += 1;
+                }
                 other => verifier.damaged(Detail::Fact(leak(format!("{other:?}")))),
             }
         }
@@ -90,13 +106,24 @@ impl Verdict {
         let seal = batch.seal();
         self.counters.insert((seal.stream, seal.epoch), seal.counters);
         for (event, index) in batch.events().zip(seal.first..) {
+            self.take_payloads(event);
             self.events.push(Sealed { stream: seal.stream, epoch: seal.epoch, index, event: event.to_vec() });
+        }
+    }
+
+    /// An event's payload records stand before its batch, and behind the one before that.
+    fn take_payloads(&mut self, event: &[u8]) {
+        if event[0] == kind::SPAN {
+            for id in envelope::view(&event[1..]).unwrap().payloads {
+                assert!(self.payloads.remove(id), "a payload record is not right before its batch");
+            }
         }
     }
 
     /// Nothing is wrong and nothing is left unchecked.
     #[track_caller]
     pub(super) fn must_hold(&self) {
+        assert!(self.payloads.is_empty(), "payload records without an event");
         assert_eq!(self.report.exit_code(), 0, "{:#?}", self.report.faults);
         self.check_envelopes();
     }
