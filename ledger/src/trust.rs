@@ -105,6 +105,9 @@ impl Lines {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
+        if line.contains(char::is_control) {
+            return Err(TrustLineError::Form);
+        }
         if let Some(note_line) = line.strip_prefix('|') {
             let note = self.open_note().ok_or(TrustLineError::NoPin)?;
             note.push_str(note_line);

@@ -22,6 +22,11 @@ fn comments_and_empty_lines_are_skipped() {
 }
 
 #[test]
+fn lines_may_end_as_another_system_ends_them() {
+    assert_eq!(Trust::parse(&text().replace('\n', "\r\n")), Trust::parse(&text()));
+}
+
+#[test]
 fn lines_without_a_meaning_are_refused_with_their_number() {
     #[track_caller]
     fn check(text: &str, expected: TrustError) {
@@ -35,6 +40,8 @@ fn lines_without_a_meaning_are_refused_with_their_number() {
     check(&text.replace("identity acme", "# acme"), TrustError::Missing { what: "identity" });
     check(&text.replace("name ", "nome "), line(2, TrustLineError::Form));
     check(&text.replace("name ", "name\t"), line(2, TrustLineError::Form));
+    check(&text.replace('\n', "\r\r\n"), TrustError::Version);
+    check(&text.replace("|acme", "|acme\r\r"), line(8, TrustLineError::Form));
     check(&text.replacen("name ", "name a\nname ", 1), line(3, TrustLineError::Twice));
     check(&text.replace("pin root", ""), line(8, TrustLineError::NoPin));
     check(&text.replace("pin root", "pin root\npin root"), line(8, TrustLineError::Twice));
