@@ -14,12 +14,13 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   spanseal health
-  spanseal health http://127.0.0.1:4319/readyz
+  spanseal health 127.0.0.1:5319
 
 Exit codes: 0 ready, 1 not ready, 2 no answer.")]
 pub(crate) struct Health {
-    #[arg(default_value = "http://127.0.0.1:4319/readyz")]
-    url: hyper::Uri,
+    /// Where it serves health.
+    #[arg(value_name = "ADDR", env = "SPANSEAL_HTTP", default_value = "127.0.0.1:4319")]
+    address: std::net::SocketAddr,
     #[command(flatten)]
     output: crate::output::Output,
 }
@@ -36,9 +37,9 @@ struct Answer {
 /// When nothing answers within five seconds.
 pub(crate) async fn run(health: Health) -> anyhow::Result<ExitCode> {
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let url = health.url.clone();
+    let url = format!("http://{}/readyz", health.address).parse()?;
     let response = tokio::time::timeout(PATIENCE, client.get(url)).await.context("no answer in 5 s")?;
-    let response = response.with_context(|| format!("nothing answers at {}", health.url))?;
+    let response = response.with_context(|| format!("nothing answers at {}", health.address))?;
     let ready = response.status().is_success();
     let said = tokio::time::timeout(PATIENCE, response.into_body().collect()).await??.to_bytes();
     let answer = Answer { ready, said: String::from_utf8_lossy(&said).trim().to_owned() };

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use spanseal_log::{DataDir, Disk};
 use spanseal_pipelines::why::{Layout, Question, text, why};
 
-/// Explain a trace or an event: who did what for whom, with which tool and approval, its verdict, its place in the ledger.
+/// Explain a trace or an event: who did what, for whom, by whose leave, and where it is sealed.
 ///
 /// What is printed was read from the log and proven again just now; the index only says where to look.
 #[derive(Debug, clap::Args)]

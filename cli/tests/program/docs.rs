@@ -68,7 +68,10 @@ fn check_page(page: &str) {
     let program = Path::new(env!("CARGO_BIN_EXE_spanseal")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
     let output = Command::new("bash")
-        .args(["-c", &format!("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{PATIENT}\n{script}")])
+        .args([
+            "-c",
+            &format!("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{PATIENT}\n{script}"),
+        ])
         .current_dir(folder.path())
         .env("PATH", path)
         .env("SPANSEAL_OTLP", format!("{otlp},{other}"))
@@ -79,11 +82,15 @@ fn check_page(page: &str) {
     assert!(output.status.success(), "{page}\n--- script\n{script}\n--- output\n{said}\n--- error\n{error}");
 }
 
-/// A reader types the next command when the server is up; the script waits for it.
-const PATIENT: &str = "spanseal() { \
-  if [ \"$1\" = up ]; then command spanseal \"$@\"; return; fi; \
-  if [ -n \"$(jobs -p)\" ]; then for n in $(seq 100); do command spanseal health \"http://$SPANSEAL_HTTP/readyz\" \
-  >/dev/null 2>&1 && break; sleep 0.1; done; fi; command spanseal \"$@\"; }";
+/// A reader types the next command when the server is up; the script waits for it. `up` takes the place of its shell, so
+/// that the shell's job is the server.
+const PATIENT: &str = r#"spanseal() {
+  if [ "$1" = up ]; then exec spanseal "$@"; fi
+  if [ -n "$(jobs -p)" ]; then
+    for n in $(seq 100); do command spanseal health >/dev/null 2>&1 && break; sleep 0.1; done
+  fi
+  command spanseal "$@"
+}"#;
 
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
