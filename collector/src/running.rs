@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
-use crate::forward::{self, Forward};
+use crate::forward::{self, Backend, Forward};
 use crate::receive::{self, Receive};
 use crate::seal::{self, Durable, Sealing};
 use crate::serve::{self, Health, Metrics};
@@ -42,12 +42,14 @@ pub struct Addresses {
 
 /// Starts a collector; dropping what it returns ends it without a goodbye.
 ///
-/// Spans go from receive to seal; what is durable goes on to the backends, and to whoever follows [`Running::durable`]. After the stop the
-/// stages end in that order: receive because it watches the stop, each other one because its input ends.
+/// Spans go from receive to seal; what is durable goes on to the backends, and to whoever follows [`Running::durable`].
+/// After the stop the stages end in that order: receive because it watches the stop, each other one because its input
+/// ends.
 ///
 /// # Errors
 /// When an address or the data directory cannot be used; the message names the remedy.
 pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Running> {
+    check_backends(&config)?;
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
     let (health, metrics) = (Health::of(&[receive::STAGE, SEAL]), Arc::new(Metrics::new()));
@@ -83,6 +85,15 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
         stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
     }
     Ok(Running { addresses, health, metrics, durable, deployment, stages, serving })
+}
+
+/// Finds a secret that is not there before an epoch is opened, which would end uncleanly.
+fn check_backends(config: &Config) -> anyhow::Result<()> {
+    for backend in &config.forward {
+        let whole = config.cut.restore_when_forwarding;
+        Backend::new(backend, whole).with_context(|| format!("forward {}", backend.name))?;
+    }
+    Ok(())
 }
 
 /// Gets the stream ready, which reads files and may take seconds.

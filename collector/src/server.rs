@@ -23,7 +23,8 @@ use tracing::{debug, warn};
 
 use crate::config::Http2;
 
-pub use bind::{BindError, bind};
+pub use bind::BindError;
+pub(crate) use bind::bind;
 pub(crate) use descriptors::connections_that_fit;
 use first_bytes::FirstBytes;
 

@@ -85,6 +85,21 @@ async fn says_what_keeps_it_from_starting() {
 }
 
 #[tokio::test]
+async fn finds_a_missing_secret_before_it_opens_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("data");
+    let text = format!(
+        "data_dir = '{}'\n[[forward]]\nname = 'b'\nendpoint = 'http://127.0.0.1:1'\n\
+         header = [{{ name = 'authorization', file = '{}' }}]",
+        data_dir.display(),
+        directory.path().join("token").display()
+    );
+    let error = start(Config::parse(&text).unwrap(), CancellationToken::new()).await.err().unwrap();
+    assert!(format!("{error:#}").starts_with("forward b: header authorization: "), "{error:#}");
+    assert!(!data_dir.exists());
+}
+
+#[tokio::test]
 async fn names_a_follower_that_does_not_end() {
     let directory = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();

@@ -22,7 +22,7 @@ pub enum BindError {
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
+pub(crate) async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::Taken { address, setting },
         io::ErrorKind::PermissionDenied => BindError::Forbidden { address, setting },

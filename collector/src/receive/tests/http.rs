@@ -133,6 +133,13 @@ async fn answers_every_refusal() {
             "the collector has more to seal than its limits allow; try again",
         ),
         (Refusal::DiskFull { retry_after }, 503, "2", 14, "the collector's disk is full; try again"),
+        (
+            Refusal::Busy { retry_after: Duration::ZERO },
+            503,
+            "1",
+            14,
+            "the collector has more to seal than its limits allow; try again",
+        ),
         (Refusal::Stopping, 503, "1", 14, "the collector is stopping; try again"),
     ] {
         let response = post(&collector, &[PROTOBUF], &protobuf(), Some(Err(refusal.clone()))).await;

@@ -81,6 +81,18 @@ async fn lets_a_client_finish_before_it_refuses() {
     collector.ends_clean().await;
 }
 
+/// A client that asks first is told before it sends anything.
+#[tokio::test]
+async fn refuses_what_is_announced_too_large() {
+    let (mut client, _) = connect("request_bytes_max = 2000");
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: h\r\ncontent-type: application/x-protobuf\r\n\
+                expect: 100-continue\r\ncontent-length: 2001\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut got = String::new();
+    client.read_to_string(&mut got).await.unwrap();
+    assert!(got.starts_with("HTTP/1.1 413 "), "{got}");
+}
+
 /// Bytes of a request count until it is answered; over the limit others are asked to come again.
 #[tokio::test]
 async fn bounds_the_bytes_in_flight() {

@@ -57,5 +57,7 @@ async fn leaves_behind_who_does_not_answer_the_goodbye() {
     silent.read_u8().await.unwrap();
     // Paused time passes at once when nothing else can happen.
     tokio::time::pause();
+    let stopped = tokio::time::Instant::now();
     collector.ends_clean().await;
+    assert_eq!(stopped.elapsed().as_secs(), 5);
 }
