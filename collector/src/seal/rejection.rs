@@ -6,7 +6,7 @@ use spanseal_schemas::scan::ScanError;
 
 use super::parcel::Rejected;
 
-/// Why one span can never be sealed.
+/// Why one span cannot be sealed: for good, but for [`Rejection::NoSalt`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Rejection {
@@ -42,6 +42,8 @@ pub(crate) struct Rejections {
     spans: u64,
     refused: u64,
     examples: String,
+    /// One of them might be taken another time.
+    transient: bool,
 }
 
 impl Rejections {
@@ -54,6 +56,7 @@ impl Rejections {
     pub(crate) fn note(&mut self, rejection: &Rejection) {
         self.spans += 1;
         self.refused += 1;
+        self.transient |= *rejection == Rejection::NoSalt;
         if self.refused <= EXAMPLES_MAX {
             let separator = if self.examples.is_empty() { "" } else { "; " };
             // Writing into a string cannot fail.
@@ -66,9 +69,14 @@ impl Rejections {
         (0..spans).for_each(|_| self.note(rejection));
     }
 
+    /// Whether a span was refused for something that passes, so that the whole request is to be sent again.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.transient
+    }
+
     /// Returns what there is to tell, when there is something.
     pub(crate) fn rejected(self) -> Option<Rejected> {
-        let Self { spans, refused, examples } = self;
+        let Self { spans, refused, examples, .. } = self;
         let more = if refused > EXAMPLES_MAX { "; ..." } else { "" };
         (refused > 0).then(|| Rejected {
             spans: refused,
@@ -96,6 +104,15 @@ mod tests {
             "refused for good: 4 of 5 spans: span 2: the trace id is all zeros; span 3: the schema URL is 5000 bytes, \
              more than 4096; span 4: the schema URL is 5000 bytes, more than 4096; ..."
         );
+    }
+
+    #[test]
+    fn tells_what_passes_from_what_is_for_good() {
+        let mut rejections = Rejections::default();
+        rejections.note(&Rejection::SpanIdZero);
+        assert!(!rejections.is_transient());
+        rejections.note(&Rejection::NoSalt);
+        assert!(rejections.is_transient());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use spanseal_authority::{Attributes, Authority, Observed};
@@ -54,6 +55,9 @@ impl Scanner {
         }
         let Sorting { shared, spans, rejections, .. } = sorting;
         drop(resources);
+        if rejections.is_transient() {
+            return Err(Refusal::Busy { retry_after: NO_RANDOMNESS_RETRY_AFTER });
+        }
         Ok(Parcel {
             encoding,
             received_unix_nano,
@@ -239,6 +243,7 @@ fn range_in(request: &Bytes, part: &[u8]) -> Option<Range<u32>> {
     Some(Range { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? }).filter(|_| inside)
 }
 
+const NO_RANDOMNESS_RETRY_AFTER: Duration = Duration::from_secs(1);
 const RESOURCE_ATTRIBUTES: u32 = 1;
 /// Names stand whole in every resource event.
 const TENANT_BYTES_MAX: usize = 16 * 1024;

@@ -6,6 +6,7 @@ mod engine;
 mod faults;
 mod lifecycle;
 mod requests;
+mod scanning;
 mod tamper;
 mod verdict;
 mod world;

@@ -19,12 +19,20 @@ pub(super) const SECRET: &str = "secret";
 pub(super) struct Request {
     pub(super) spans: Vec<Span>,
     pub(super) service: String,
+    /// Attributes of the resource, beside the service.
+    pub(super) resource: Vec<KeyValue>,
+    pub(super) schema_url: String,
 }
 
 impl Request {
     /// Of one service, with a span for each number.
     pub(super) fn of(numbers: impl IntoIterator<Item = Number>) -> Self {
-        Self { spans: numbers.into_iter().map(span).collect(), service: "agent".to_owned() }
+        Self {
+            spans: numbers.into_iter().map(span).collect(),
+            service: "agent".to_owned(),
+            resource: Vec::new(),
+            schema_url: "https://schema".to_owned(),
+        }
     }
 
     pub(super) fn of_service(mut self, service: &str) -> Self {
@@ -38,10 +46,12 @@ impl Request {
     }
 
     pub(super) fn encode(&self) -> Bytes {
-        let resource = Resource { attributes: vec![text("service.name", &self.service)], ..Resource::default() };
+        let mut attributes = vec![text("service.name", &self.service)];
+        attributes.extend_from_slice(&self.resource);
+        let resource = Resource { attributes, ..Resource::default() };
         let scope = InstrumentationScope { name: "tests".to_owned(), ..InstrumentationScope::default() };
         let scope_spans =
-            ScopeSpans { scope: Some(scope), spans: self.spans.clone(), schema_url: "https://schema".to_owned() };
+            ScopeSpans { scope: Some(scope), spans: self.spans.clone(), schema_url: self.schema_url.clone() };
         let resource_spans =
             ResourceSpans { resource: Some(resource), scope_spans: vec![scope_spans], ..ResourceSpans::default() };
         ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec().into()

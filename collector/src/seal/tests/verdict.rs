@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use prost::Message;
 use sha2::{Digest, Sha256};
 use spanseal_ledger::StreamId;
 use spanseal_ledger::batch::Batch;
@@ -113,10 +114,13 @@ impl Verdict {
 
     /// An event's payload records stand before its batch, and behind the one before that.
     fn take_payloads(&mut self, event: &[u8]) {
-        if event[0] == kind::SPAN {
-            for id in envelope::view(&event[1..]).unwrap().payloads {
-                assert!(self.payloads.remove(id), "a payload record is not right before its batch");
-            }
+        let ids: Vec<Vec<u8>> = match event[0] {
+            kind::SPAN => envelope::view(&event[1..]).unwrap().payloads.iter().map(|id| id.to_vec()).collect(),
+            kind::RESOURCE => ResourceEvent::decode(&event[1..]).unwrap().payloads,
+            _ => Vec::new(),
+        };
+        for id in ids {
+            assert!(self.payloads.remove(&id[..]), "a payload record is not right before its batch");
         }
     }
 
@@ -142,14 +146,12 @@ impl Verdict {
     }
 
     pub(super) fn findings(&self) -> Vec<FindingEvent> {
-        use prost::Message;
         self.of_kind(kind::FINDING).map(|event| FindingEvent::decode(&event.event[1..]).unwrap()).collect()
     }
 
     /// Every body is canonical, and every reference leads to a resource event of its kind in the same run.
     #[track_caller]
     fn check_envelopes(&self) {
-        use prost::Message;
         let mut resources = HashMap::new();
         for Sealed { stream, epoch, index, event } in &self.events {
             if !matches!(event[0], kind::KEY | kind::GAP) {
