@@ -225,13 +225,13 @@ def spanseal_config(run, ports, forward):
     lines = [
         f'data_dir = "{run.folder / "data"}"',
         "[receive]",
-        f'grpc = "127.0.0.1:{ports.grpc}"',
-        f'http = "127.0.0.1:{ports.http}"',
+        f'listen = ["127.0.0.1:{ports.grpc}", "127.0.0.1:{ports.http}"]',
         "[http]",
         f'listen = "127.0.0.1:{ports.health}"',
     ]
     if forward:
-        lines += ["[[forward]]", f'endpoint = "http://127.0.0.1:{forward.port}"', f'protocol = "{forward.protocol}"']
+        lines += ["[[forward]]", 'name = "phoenix"']
+        lines += [f'endpoint = "http://127.0.0.1:{forward.port}"', f'protocol = "{forward.protocol}"']
     text = "\n".join(lines) + "\n"
     tomllib.loads(text)
     return text
@@ -251,14 +251,15 @@ def is_ready(process, port):
 def sealed_events(run, trace_id):
     """Returns span id -> event id of a trace's sealed spans, as `spanseal why TRACE --data DIR --json` has them.
 
-    Its JSON may nest as it likes: every object with a `span_id` counts, and its `event` is the event's id. A trace
-    that is not known yet (any other exit code than 0) has none.
+    A trace that is not known yet (any other exit code than 0) has none; a span that is only named as a parent is not
+    sealed.
     """
     command = [run.binary, "why", trace_id, "--data", str(run.folder / "data"), "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_SECONDS)
     if answer.returncode != 0:
         return {}
-    return {entry["span_id"]: entry.get("event") for entry in objects(json.loads(answer.stdout)) if "span_id" in entry}
+    tree = json.loads(answer.stdout)["tree"]
+    return {entry["span"]: entry["place"]["event"] for entry in tree if entry["node"] == "span"}
 
 
 def objects(value):
