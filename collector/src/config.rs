@@ -38,7 +38,7 @@ pub struct Config {
 pub struct Receive {
     /// Every address speaks OTLP/gRPC and OTLP/HTTP. At least one.
     pub listen: Vec<SocketAddr>,
-    /// Of one request, as it came and inflated. At most `in_flight_bytes_max`.
+    /// Of one request, as it came and inflated. At most a third of `in_flight_bytes_max`.
     pub request_bytes_max: usize,
     /// Of all requests that are not yet answered.
     pub in_flight_bytes_max: u64,

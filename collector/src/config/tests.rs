@@ -99,7 +99,7 @@ fn refuses_each_value_that_cannot_be_used() {
         ("receive.listen = []", "receive.listen = []: no address in the list; name at least one"),
         (
             "receive.in_flight_bytes_max = 1048576",
-            "receive.in_flight_bytes_max = 1048576: below receive.request_bytes_max, which is 67108864; \
+            "receive.in_flight_bytes_max = 1048576: below 3 * receive.request_bytes_max, which is 201326592; \
              raise this or lower that",
         ),
         ("receive.connections_max = 0", "receive.connections_max = 0: out of range; write a number from 1 to 1000000"),

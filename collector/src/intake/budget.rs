@@ -1,4 +1,4 @@
-//! The bytes that may be in flight at once, over all connections.
+//! The bytes that may be in flight at once, over all connections. Large requests leave some of them to small ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,13 +43,16 @@ impl Budget {
         self.shared.taken.load(Ordering::Relaxed)
     }
 
-    fn take(&self, bytes: u64) -> Result<(), OverBudget> {
-        let bytes_max = self.shared.bytes_max;
+    /// Takes bytes for a permit that will then hold `held`.
+    fn take(&self, bytes: u64, held: u64) -> Result<(), OverBudget> {
+        let all = self.shared.bytes_max;
+        let bytes_max = if held > SMALL_BYTES { all - all / 8 } else { all };
         let more = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= bytes_max);
-        self.shared
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .map_err(|taken| OverBudget { wanted: bytes, taken, bytes_max })?;
+        self.shared.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|taken| OverBudget {
+            wanted: bytes,
+            taken,
+            bytes_max,
+        })?;
         self.shared.gauge.inc_by(bytes as i64);
         Ok(())
     }
@@ -73,7 +76,7 @@ impl BudgetPermit {
     /// # Errors
     /// When the budget has not that many left; what the permit holds already stays held.
     pub fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
-        self.budget.take(bytes)?;
+        self.budget.take(bytes, self.bytes.saturating_add(bytes))?;
         self.bytes += bytes;
         Ok(())
     }
@@ -97,6 +100,10 @@ impl Drop for BudgetPermit {
     }
 }
 
+/// What most requests stay below. Only they may take the last eighth, so that a few clients with large requests do not
+/// have all others refused.
+const SMALL_BYTES: u64 = 1 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,9 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn keeps_an_eighth_for_small_requests() {
+        let budget = Budget::new(8 * SMALL_BYTES, Gauge::default());
+        let (mut large, mut small) = (budget.permit(), budget.permit());
+        large.grow(7 * SMALL_BYTES).unwrap();
+        assert!(large.grow(1).is_err());
+        small.grow(SMALL_BYTES).unwrap();
+        assert!(small.grow(1).is_err());
+    }
+
+    #[test]
     fn cannot_be_overflowed() {
         let mut permit = Budget::new(u64::MAX, Gauge::default()).permit();
-        permit.grow(u64::MAX).unwrap();
+        permit.grow(u64::MAX - u64::MAX / 8).unwrap();
+        assert!(permit.grow(u64::MAX).is_err());
         assert!(permit.grow(1).is_err());
     }
 }

@@ -96,11 +96,14 @@ async fn refuses_what_is_announced_too_large() {
 /// Bytes of a request count until it is answered; over the limit others are asked to come again.
 #[tokio::test]
 async fn bounds_the_bytes_in_flight() {
-    let collector = Collector::start("request_bytes_max = 2000\nin_flight_bytes_max = 2000").await;
-    collector.sealer.will(Answer::WhenReleased);
-    let held = tokio::spawn(send(true, export(&collector, &[], full(vec![0; 1500]))));
-    collector.sealer.has_seen(1).await;
-    assert_eq!(collector.metrics.receive.in_flight_bytes.get(), 1500);
+    let collector = Collector::start("request_bytes_max = 2000\nin_flight_bytes_max = 6000").await;
+    let mut held = Vec::new();
+    for bytes in [1500, 2000, 2000] {
+        collector.sealer.will(Answer::WhenReleased);
+        held.push(tokio::spawn(send(true, export(&collector, &[], full(vec![0; bytes])))));
+    }
+    collector.sealer.has_seen(3).await;
+    assert_eq!(collector.metrics.receive.in_flight_bytes.get(), 5500);
 
     let refused = send(false, export(&collector, &[], full(vec![0; 501]))).await;
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
@@ -109,8 +112,10 @@ async fn bounds_the_bytes_in_flight() {
     let fits = send(false, export(&collector, &[], full(vec![0; 500]))).await;
     assert_eq!(fits.status(), 200);
 
-    collector.sealer.release();
-    assert_eq!(held.await.unwrap().status(), 200);
+    for answer in held {
+        collector.sealer.release();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
     collector.sealer.seen.lock().unwrap().clear();
     grpc_call(&collector, 501).await.unwrap();
     collector.ends_clean().await;
