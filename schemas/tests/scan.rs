@@ -73,17 +73,70 @@ fn follows_nesting_as_deep_as_prost_and_no_deeper() {
             for _ in 0..depth / 2 {
                 arrays = field(5, &field(1, &arrays));
             }
-            let attribute = field(9, &field(2, &arrays));
-            for span in [groups.clone(), attribute.clone(), field(9, &groups), field(11, &field(3, &field(2, &arrays)))]
-            {
+            let value = field(2, &arrays);
+            let spans = [
+                groups.clone(),
+                field(9, &value),
+                field(9, &groups),
+                field(9, &field(2, &groups)),
+                field(11, &field(3, &value)),
+                field(11, &groups),
+                field(13, &field(4, &value)),
+                field(15, &groups),
+            ];
+            for span in spans {
                 refused += usize::from(!check_agrees(&in_request(&span)));
             }
-            check_agrees(&field(1, &field(1, &field(1, &field(2, &arrays)))));
-            check_agrees(&field(1, &[field(2, &groups), groups.clone()].concat()));
+            let resources = [field(1, &value), field(3, &groups), groups.clone()];
+            let scopes = [field(3, &value), groups.clone()];
+            for resource in resources {
+                refused += usize::from(!check_agrees(&field(1, &field(1, &resource))));
+            }
+            for scope in scopes {
+                refused += usize::from(!check_agrees(&field(1, &field(2, &field(1, &scope)))));
+            }
+            check_agrees(&field(1, &groups));
+            check_agrees(&field(1, &field(2, &groups)));
             check_agrees(&groups);
         }
     }
     assert!(refused > 0, "the limit was not reached");
+}
+
+#[test]
+fn merges_occurrences_of_a_value_as_prost_does() {
+    let array = |text: &[u8]| field(5, &field(1, &field(1, text)));
+    let list = |text: &[u8]| field(6, &field(1, &[field(1, text), field(2, &field(1, text))].concat()));
+    let members = [array(b"a"), array(b"b"), list(b"c"), list(b"d"), field(1, b"text"), vec![0x40, 1], field(5, b"")];
+    for first in &members {
+        for second in &members {
+            for third in &members {
+                let one = field(2, &[first.clone(), second.clone(), third.clone()].concat());
+                let three = [field(2, first), field(2, second), field(2, third)].concat();
+                let two =
+                    [field(2, first), field(1, b"key"), field(2, &[second.clone(), third.clone()].concat())].concat();
+                for attribute in [one, two, three] {
+                    assert!(check_agrees(&in_request(&field(9, &attribute))));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn merges_occurrences_of_resource_and_scope_as_prost_does() {
+    let (one, two) = (field(1, &field(1, b"a")), field(1, &field(1, b"b")));
+    let (name, again) = (field(1, b"name"), field(1, b"again"));
+    let scope_spans = [field(1, &name), field(3, b"url"), field(1, b""), field(3, b"last"), field(1, &again)].concat();
+    let resource_spans = [field(1, &one), field(2, &scope_spans), field(1, b""), field(1, &two)].concat();
+    let request = field(1, &resource_spans);
+    assert!(check_agrees(&request));
+    let found = scan::request(&request).expect("it is a request");
+    assert_eq!(*found[0].resource, [one, two].concat());
+    assert_eq!(*found[0].scopes[0].scope, [name, again].concat());
+    assert_eq!(found[0].scopes[0].schema_url, "last");
+    // Each occurrence is a message: halves of one do not make a whole.
+    assert!(!check_agrees(&field(1, &[field(1, &[0x0A, 2, 0x0A]), field(1, &[0])].concat())));
 }
 
 #[test]
