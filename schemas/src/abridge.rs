@@ -59,11 +59,12 @@ impl Message<'_> {
         if levels == here && cut.fields && cut.offset as usize == field.start {
             return Ok(()); // one filler stands for a run of fields
         }
-        if levels == here + 1 && !cut.fields {
+        let whole = cut.offset as usize == field.content && cut.length as usize == field.end - field.content;
+        if levels == here + 1 && !cut.fields && whole {
             field.put(self.filled, (self.note)(cut).as_bytes(), out);
             return Ok(());
         }
-        if levels <= here || depth >= DEPTH_MAX {
+        if levels <= here + 1 && !cut.fields || levels <= here || depth >= DEPTH_MAX {
             return Err(held.start);
         }
         let mut inner = Vec::new();
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn leaves_out_runs_of_fields() {
-        let elements = (0..2000).map(|n| AnyValue { value: Some(Value::IntValue(n)) }).collect();
+        let elements = (0..9000).map(|n| AnyValue { value: Some(Value::IntValue(n)) }).collect();
         let array = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: elements })) };
         let list = KeyValue { key: "list".to_owned(), value: Some(array), ..KeyValue::default() };
         let span = Span { attributes: vec![text("a", "1"), list, text("b", "2")], ..Span::default() };
@@ -177,21 +178,22 @@ mod tests {
 
     #[test]
     fn refuses_cuts_that_lead_elsewhere() {
-        let received = Span { attributes: vec![text("a", "1234")], ..Span::default() }.encode_to_vec();
-        let cut = |path: &[u32], fields, offset, length| Cut {
-            offset,
-            length,
-            path: path.to_vec(),
-            fields,
-            commitment: vec![0; 32],
+        // 4A 09 attribute | 0A 01 'a' | 12 04 value | 0A 02 text | '1' '2'
+        let received = Span { attributes: vec![text("a", "12")], ..Span::default() }.encode_to_vec();
+        let stored = &received[..received.len() - 2];
+        let abridged = |path: &[u32], fields, offset| {
+            let (path, commitment) = (path.to_vec(), vec![0; 32]);
+            abridge(stored, &[Cut { offset, length: 2, path, fields, commitment }], &note)
         };
-        for wrong in [cut(&[9], false, 6, 4), cut(&[], true, 6, 4), cut(&[9; 200], false, 6, 4)] {
-            let stored = &received[..received.len() - 4];
-            // Whether the view or the note finds it out, it does not pass for a value.
-            let read = abridge(stored, std::slice::from_ref(&wrong), &note);
-            let changed =
-                read.as_ref().is_ok_and(|bytes| Span::decode(&bytes[..]).is_ok_and(|span| span.attributes.len() == 1));
-            assert!(!changed || read.is_ok_and(|bytes| bytes.len() < received.len() + 8), "{wrong:?}");
+        assert!(abridged(&[9, 2, 1], false, 9).is_ok());
+        for (path, fields, offset) in [
+            (&[9][..], false, 9),      // a part of the attribute
+            (&[9, 2], false, 9),       // a part of its value
+            (&[9, 2, 1, 1], false, 9), // below the text
+            (&[9, 2, 1], false, 8),    // beside it
+            (&[], false, 9),
+        ] {
+            assert!(abridged(path, fields, offset).is_err(), "{path:?} at {offset}");
         }
     }
 
