@@ -3,13 +3,13 @@
 use std::io;
 use std::num::NonZeroUsize;
 
-use spanseal_ledger::Hash;
 use spanseal_ledger::batch::BatchError;
 use spanseal_ledger::leaf::plain_hash;
 use spanseal_ledger::verify::HashedBatch;
 use spanseal_log::{Damage, Item, Reader, SegmentStart};
 
 use super::content::Content;
+use super::payloads::{PayloadFacts, PayloadHead};
 
 /// What a reader found, with bytes of its own.
 pub(super) enum Piece {
@@ -25,7 +25,7 @@ pub(super) enum Piece {
 pub(super) enum Examined<'a> {
     SegmentStart(&'a SegmentStart),
     Batch(Result<Box<ExaminedBatch<'a>>, BatchError>),
-    Payload(Hash),
+    Payload(PayloadFacts),
     Superseded { first: u64, bytes: &'a [u8] },
     Torn { bytes: u64 },
     Damaged(Damage),
@@ -84,7 +84,9 @@ impl Piece {
                 let content = Content::of(hashed.batch());
                 Box::new(ExaminedBatch { hashed, content })
             })),
-            Self::Payload(bytes) => Examined::Payload(plain_hash(bytes)),
+            Self::Payload(bytes) => {
+                Examined::Payload(PayloadFacts { id: plain_hash(bytes), head: PayloadHead::read(bytes) })
+            }
             Self::Superseded { first, bytes } => Examined::Superseded { first: *first, bytes },
             Self::Torn { bytes } => Examined::Torn { bytes: *bytes },
             Self::Damaged(what) => Examined::Damaged(*what),

@@ -1,11 +1,13 @@
 //! What one batch says, found without knowing what came before it: work that can be spread over cores.
 
 use prost::Message;
-use spanseal_ledger::Hash;
 use spanseal_ledger::batch::Batch;
 use spanseal_ledger::verify::{Code, Detail};
+use spanseal_ledger::{Hash, StreamId};
 use spanseal_schemas::canonical::{self, Refusal};
-use spanseal_schemas::event::{AssessmentEvent, ConflictEvent, Cut, ResourceEvent, Verdict, What};
+use spanseal_schemas::event::{
+    AssessmentEvent, ConflictEvent, Cut, EventRef, FindingEvent, ResourceEvent, Verdict, What,
+};
 use spanseal_schemas::{cut, envelope, kind};
 
 /// What the events of a batch say about others, and what is wrong with them.
@@ -16,12 +18,15 @@ pub(super) struct Content {
     /// Resource events: index and what they describe.
     pub(super) resources: Vec<(u64, What)>,
     pub(super) references: Vec<Reference>,
-    /// Ids of payload records, with the index of the event that lists them.
-    pub(super) payloads: Vec<(u64, Hash)>,
+    /// References to any events, of this stream or another.
+    pub(super) events: Vec<EventReference>,
+    pub(super) payloads: Vec<ListedPayload>,
+    /// Of each event in order: whether it is a span.
+    pub(super) spans: Vec<bool>,
     pub(super) counts: ContentCounts,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ContentFault {
     pub(super) index: u64,
     pub(super) code: Code,
@@ -34,6 +39,26 @@ pub(super) struct Reference {
     pub(super) from: u64,
     pub(super) to: u64,
     pub(super) what: What,
+}
+
+/// An event refers to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EventReference {
+    pub(super) from: u64,
+    /// `None`: of the same stream.
+    pub(super) stream: Option<StreamId>,
+    pub(super) to: u64,
+    /// It must be a span.
+    pub(super) span: bool,
+}
+
+/// An event lists a payload record: which of how many, by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ListedPayload {
+    pub(super) index: u64,
+    pub(super) id: Hash,
+    pub(super) chunk: usize,
+    pub(super) chunks: usize,
 }
 
 /// Events by kind, spans by verdict.
@@ -67,6 +92,7 @@ impl Content {
     }
 
     fn event(&mut self, index: u64, event_kind: u8, body: &[u8]) {
+        self.spans.push(event_kind == kind::SPAN);
         if let Some(count) = self.counts.kinds.get_mut(usize::from(event_kind)) {
             *count += 1;
         }
@@ -82,6 +108,7 @@ impl Content {
             kind::RESOURCE => ResourceEvent::decode(body).is_ok_and(|event| self.resource(index, &event)),
             kind::CONFLICT => ConflictEvent::decode(body).is_ok_and(|event| self.conflict(index, &event)),
             kind::ASSESSMENT => AssessmentEvent::decode(body).is_ok_and(|event| self.assessment(index, &event)),
+            kind::FINDING => FindingEvent::decode(body).is_ok_and(|event| self.finding(index, &event)),
             _ => true,
         };
         if !fits {
@@ -98,25 +125,32 @@ impl Content {
         let verdict = event.assessment.as_ref().map_or(Verdict::NoAction as i32, |assessment| assessment.verdict);
         self.verdict(verdict);
         self.refers(index, [event.resource, event.scope, event.tenant, event.configuration]);
-        self.payloads.extend(event.payloads.iter().map(|id| (index, **id)));
+        self.lists(index, event.payloads.iter().map(|id| id.as_slice()));
         fits(event.span, &event.cuts)
     }
 
     fn conflict(&mut self, index: u64, event: &ConflictEvent) -> bool {
         self.refers(index, [event.resource, event.scope, event.tenant, event.configuration]);
-        self.lists(index, &event.payloads);
+        self.lists(index, event.payloads.iter().map(Vec::as_slice));
+        self.about(index, event.first.as_ref(), true);
         fits(&event.span, &event.cuts)
     }
 
     fn resource(&mut self, index: u64, event: &ResourceEvent) -> bool {
         self.resources.push((index, What::try_from(event.what).unwrap_or(What::Unspecified)));
-        self.lists(index, &event.payloads);
+        self.lists(index, event.payloads.iter().map(Vec::as_slice));
         fits(&event.content, &event.cuts)
     }
 
     fn assessment(&mut self, index: u64, event: &AssessmentEvent) -> bool {
         self.verdict(event.assessment.as_ref().map_or(0, |assessment| assessment.verdict));
-        self.references.push(Reference { from: index, to: event.configuration, what: What::Configuration });
+        self.about(index, event.event.as_ref(), true);
+        self.refers_to(index, event.configuration, What::Configuration);
+        true
+    }
+
+    fn finding(&mut self, index: u64, event: &FindingEvent) -> bool {
+        event.events.iter().for_each(|concerned| self.about(index, Some(concerned), false));
         true
     }
 
@@ -129,16 +163,36 @@ impl Content {
 
     fn refers(&mut self, from: u64, to: [u64; 4]) {
         let whats = [What::Resource, What::Scope, What::Tenant, What::Configuration];
-        self.references.extend(to.into_iter().zip(whats).map(|(to, what)| Reference { from, to, what }));
+        to.into_iter().zip(whats).for_each(|(to, what)| self.refers_to(from, to, what));
     }
 
-    fn lists(&mut self, index: u64, payloads: &[Vec<u8>]) {
-        self.payloads.extend(payloads.iter().filter_map(|id| Some((index, id.as_slice().try_into().ok()?))));
+    /// Index 0 is an opening, so that an absent field refers to nothing.
+    fn refers_to(&mut self, from: u64, to: u64, what: What) {
+        if to != 0 {
+            self.references.push(Reference { from, to, what });
+        }
+    }
+
+    fn about(&mut self, from: u64, event: Option<&EventRef>, span: bool) {
+        self.events.extend(event.map(|event| EventReference {
+            from,
+            stream: event.stream.as_slice().try_into().ok().map(StreamId),
+            to: event.index,
+            span,
+        }));
+    }
+
+    fn lists<'e>(&mut self, index: u64, payloads: impl ExactSizeIterator<Item = &'e [u8]>) {
+        let chunks = payloads.len();
+        let listed = payloads
+            .enumerate()
+            .filter_map(|(chunk, id)| Some(ListedPayload { index, id: id.try_into().ok()?, chunk, chunks }));
+        self.payloads.extend(listed);
     }
 }
 
 fn fits(stored: &[u8], cuts: &[Cut]) -> bool {
-    cuts.is_empty() || cut::view(stored, cuts).is_ok()
+    cut::check(stored, cuts).is_ok()
 }
 
 fn refused(index: u64, refusal: Refusal) -> ContentFault {

@@ -8,6 +8,7 @@
 
 mod chunk;
 mod content;
+mod kinds;
 mod payloads;
 mod references;
 mod report;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 
 use spanseal_ledger::StreamId;
 use spanseal_ledger::trust::Trust;
-use spanseal_ledger::verify::{Detail, Freshness, Report as LedgerReport, RootState, RootVerifier};
+use spanseal_ledger::verify::{Detail, Fault, Freshness, Report as LedgerReport, RootState, RootVerifier};
 use spanseal_log::{Damage, DataDir, Item, Owner, Reader, segment};
 
 use stream::{StreamCheck, StreamChecked};
@@ -92,7 +93,7 @@ impl Reading<'_> {
         let mut meter = Meter { done: 0, total, progress };
         meter.advance(0);
         let mut totals = Totals::default();
-        let mut reports = Vec::new();
+        let mut all = Vec::new();
         for stream in streams {
             let note = notes.get(&stream).and_then(Option::as_deref);
             let checked = self.stream(&root, stream, note, &mut meter)?;
@@ -100,8 +101,10 @@ impl Reading<'_> {
             totals.events += checked.report.counts.events;
             totals.batches += checked.report.counts.batches;
             totals.payload_records += checked.payload_records;
-            reports.push(checked.report);
+            all.push(checked);
         }
+        refer_elsewhere(&mut all);
+        let reports = all.into_iter().map(|checked| checked.report).collect();
         totals.bytes = meter.done;
         let freshness =
             Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
@@ -179,6 +182,23 @@ impl Reading<'_> {
 
     fn unreadable(&self, what: &str, source: io::Error) -> CheckError {
         CheckError::Read { path: self.data.root().join(what), source }
+    }
+}
+
+/// Checks references to events of other streams that are there.
+fn refer_elsewhere(all: &mut [StreamChecked]) {
+    let mut faults = Vec::new();
+    for (place, checked) in all.iter().enumerate() {
+        for reference in &checked.elsewhere {
+            let other = all.iter().find(|other| Some(other.report.stream) == reference.stream);
+            if other.is_some_and(|other| !stream::holds(&other.kinds, reference, other.report.size)) {
+                faults.push((place, stream::dangling(reference)));
+            }
+        }
+    }
+    for (place, content::ContentFault { index, code, detail }) in faults {
+        let report = &mut all[place].report;
+        report.faults.add(Fault { code, stream: Some(report.stream), index: Some(index), detail });
     }
 }
 

@@ -1,11 +1,12 @@
 //! One stream: the ledger's verifier, and beside it what the ledger cannot know.
 
 use spanseal_ledger::StreamId;
-use spanseal_ledger::verify::{Code, Detail, HashedBatch, RootState, StreamReport, StreamVerifier};
+use spanseal_ledger::verify::{BatchFacts, Code, Detail, HashedBatch, RootState, StreamReport, StreamVerifier};
 use spanseal_log::{Damage, HeaderError, SegmentStart};
 
 use super::chunk::Examined;
-use super::content::{Content, ContentCounts};
+use super::content::{Content, ContentCounts, ContentFault, EventReference};
+use super::kinds::{Kind, Kinds};
 use super::payloads::Payloads;
 use super::references::Targets;
 
@@ -15,6 +16,9 @@ pub(super) struct StreamCheck<'r> {
     verifier: StreamVerifier,
     targets: Targets,
     payloads: Payloads,
+    kinds: Kinds,
+    /// References to events of other streams, which are looked up when all streams were read.
+    elsewhere: Vec<EventReference>,
     /// Superseded batches that differ from what a later segment holds, until that was read.
     superseded: Vec<Superseded>,
     counts: ContentCounts,
@@ -31,6 +35,8 @@ pub(super) struct StreamChecked {
     pub(super) report: StreamReport,
     pub(super) counts: ContentCounts,
     pub(super) payload_records: u64,
+    pub(super) kinds: Kinds,
+    pub(super) elsewhere: Vec<EventReference>,
 }
 
 impl<'r> StreamCheck<'r> {
@@ -39,7 +45,9 @@ impl<'r> StreamCheck<'r> {
             root,
             verifier: StreamVerifier::new(root, stream, note),
             targets: Targets::new(),
-            payloads: Payloads::default(),
+            payloads: Payloads::new(stream),
+            kinds: Kinds::default(),
+            elsewhere: Vec::new(),
             superseded: Vec::new(),
             counts: ContentCounts::default(),
             payload_records: 0,
@@ -51,9 +59,9 @@ impl<'r> StreamCheck<'r> {
             Examined::SegmentStart(start) => self.segment(start),
             Examined::Batch(Ok(batch)) => self.batch(&batch.hashed, &batch.content),
             Examined::Batch(Err(error)) => drop(self.verifier.malformed(self.root, error)),
-            Examined::Payload(id) => {
+            Examined::Payload(facts) => {
                 self.payload_records += 1;
-                if !self.payloads.record(id) {
+                if !self.payloads.record(&facts) {
                     self.end_payloads();
                 }
             }
@@ -70,6 +78,8 @@ impl<'r> StreamCheck<'r> {
             report: self.verifier.finish(self.root),
             counts: self.counts,
             payload_records: self.payload_records,
+            kinds: self.kinds,
+            elsewhere: self.elsewhere,
         }
     }
 
@@ -82,21 +92,30 @@ impl<'r> StreamCheck<'r> {
     /// What an event says is looked at when its batch holds: else it is not known who wrote it.
     fn batch(&mut self, hashed: &HashedBatch<'_>, content: &Content) {
         let facts = self.verifier.push_hashed(self.root, hashed);
-        let missing: Vec<u64> = self.payloads.batch(&content.payloads).collect();
-        if let Ok(facts) = facts {
-            self.counts.add(&content.counts);
-            for fault in &content.faults {
-                self.verifier.found(fault.code, Some(fault.index), fault.detail.clone());
-            }
-            let verifier = &mut self.verifier;
-            self.targets.check(facts.seal.epoch, content, |fault| {
-                verifier.found(fault.code, Some(fault.index), fault.detail);
-            });
-            for index in missing {
-                self.verifier.found(Code::PayloadMissing, Some(index), Detail::Nothing);
-            }
+        match facts {
+            Ok(facts) => self.content(&facts, content),
+            Err(_) => self.payloads.batch(&content.payloads, |_| {}),
         }
         self.name_superseded(self.verifier.next_index());
+    }
+
+    fn content(&mut self, facts: &BatchFacts, content: &Content) {
+        self.counts.add(&content.counts);
+        for (is_span, index) in content.spans.iter().zip(facts.seal.first..) {
+            self.kinds.note(index, *is_span);
+        }
+        let verifier = &mut self.verifier;
+        let mut found = |fault: ContentFault| verifier.found(fault.code, Some(fault.index), fault.detail);
+        content.faults.iter().cloned().for_each(&mut found);
+        self.targets.check(facts.seal.epoch, content, &mut found);
+        for reference in &content.events {
+            match reference.stream.filter(|stream| *stream != facts.seal.stream) {
+                Some(_) => self.elsewhere.push(*reference),
+                None if holds(&self.kinds, reference, reference.from) => {}
+                None => found(dangling(reference)),
+            }
+        }
+        self.payloads.batch(&content.payloads, found);
     }
 
     fn end_payloads(&mut self) {
@@ -158,6 +177,16 @@ impl<'r> StreamCheck<'r> {
             _ => self.verifier.damaged(Detail::Fact("a record cannot be read")),
         }
     }
+}
+
+/// Whether an event that is referred to is there below a size and, as far as it was read, what it must be.
+pub(super) fn holds(kinds: &Kinds, reference: &EventReference, size: u64) -> bool {
+    reference.to < size && !(reference.span && kinds.of(reference.to) == Kind::Other)
+}
+
+pub(super) fn dangling(reference: &EventReference) -> ContentFault {
+    let fact = if reference.span { "it refers to no such span event" } else { "it refers to no such event" };
+    ContentFault { index: reference.from, code: Code::Envelope, detail: Detail::Fact(fact) }
 }
 
 const SUPERSEDED_MAX: usize = 1000;

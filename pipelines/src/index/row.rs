@@ -225,7 +225,7 @@ impl Gathered {
         if text.len() > SEARCHED_BYTES_MAX {
             return;
         }
-        for (facet, rank) in Facet::of_key(key) {
+        if let Some((facet, rank)) = Facet::of_key(key) {
             let best = &mut self.facets[facet.ordinal()];
             if best.as_ref().is_none_or(|(held, _)| rank < *held) {
                 *best = Some((rank, text.to_owned()));

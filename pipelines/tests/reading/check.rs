@@ -10,7 +10,7 @@ use spanseal_pipelines::check::{CheckError, Options, Progress, Report, check};
 use spanseal_schemas::event::{AssessmentEvent, EventRef, FindingEvent, SpanEvent, Verdict, What};
 use spanseal_schemas::kind;
 
-use crate::world::{Sealed, World, resource_body, segments, span, spans, text};
+use crate::world::{Sealed, World, payload_record, resource_body, segments, span, spans, text};
 
 fn options(world: &World) -> Options {
     Options {
@@ -154,10 +154,9 @@ fn cannot_check_an_event_of_another_kind_and_names_it_once() {
 
 #[test]
 fn names_references_that_lead_nowhere() {
-    let cases: [fn(&mut SpanEvent); 5] = [
+    let cases: [fn(&mut SpanEvent); 4] = [
         |event| event.resource = 9999,                                 // not there
         |event| std::mem::swap(&mut event.resource, &mut event.scope), // of another kind
-        |event| event.tenant = 0,                                      // no resource event
         |event| event.configuration = event.tenant,                    // of another kind
         |event| event.scope = u64::MAX,                                // never there
     ];
@@ -219,7 +218,7 @@ fn matches_payload_records_with_the_events_that_list_them() {
 #[test]
 fn names_a_payload_record_that_no_event_lists() {
     let mut world = World::with_stream();
-    world.payload(0, b"spanseal/payl/v1 and nobody knows why");
+    world.payload(0, &payload_record(world.stream(0), b"nobody knows why"));
     world.seal_spans(0, &spans(1, 1));
     world.checkpoint();
     let size = world.size(0);
@@ -247,6 +246,62 @@ fn notes_a_payload_that_is_not_there() {
         report.notes.iter().map(|note| (note.code, note.index)).collect::<Vec<_>>(),
         [("payload_missing", Some(index))]
     );
+}
+
+#[test]
+fn names_a_payload_record_that_is_not_what_its_event_lists() {
+    let mut world = World::with_stream();
+    let refs = world.refs(0);
+    let foreign = payload_record(spanseal_ledger::StreamId([9; 16]), b"of another stream");
+    world.payload(0, &foreign);
+    let event = SpanEvent {
+        version: 1,
+        resource: refs.resource,
+        scope: refs.scope,
+        tenant: refs.tenant,
+        configuration: refs.configuration,
+        span: vec![1],
+        payloads: vec![spanseal_ledger::leaf::plain_hash(&foreign).to_vec()],
+        ..SpanEvent::default()
+    };
+    let index = world.seal(0, &[(kind::SPAN, event.encode_to_vec())]);
+    world.checkpoint();
+    finds(&world, "payload_mismatch", index);
+}
+
+#[test]
+fn names_references_to_events_that_are_not_there_or_no_spans() {
+    let assessment = |stream: &[u8], index| AssessmentEvent {
+        version: 1,
+        event: Some(EventRef { stream: stream.to_vec(), index }),
+        ..AssessmentEvent::default()
+    };
+    let finding = |stream: &[u8], index| FindingEvent {
+        version: 1,
+        events: vec![EventRef { stream: stream.to_vec(), index }],
+        ..FindingEvent::default()
+    };
+    // Events 1 to 4 of both streams are resource events, 5 is a span, 6 refers.
+    for (kind, body, expected) in [
+        (kind::ASSESSMENT, assessment(&[], 5).encode_to_vec(), 0),
+        (kind::ASSESSMENT, assessment(&[], 4).encode_to_vec(), 1), // no span
+        (kind::ASSESSMENT, assessment(&[], 6).encode_to_vec(), 1), // itself
+        (kind::FINDING, finding(&[], 4).encode_to_vec(), 0),
+        (kind::FINDING, finding(&[], 7).encode_to_vec(), 1), // a later one
+        (kind::ASSESSMENT, assessment(&[2; 16], 5).encode_to_vec(), 0),
+        (kind::ASSESSMENT, assessment(&[2; 16], 4).encode_to_vec(), 1), // no span there
+        (kind::FINDING, finding(&[2; 16], 6).encode_to_vec(), 1),       // beyond its end
+        (kind::FINDING, finding(&[3; 16], 6).encode_to_vec(), 0),       // of a stream that is not at hand
+    ] {
+        let mut world = World::with_stream();
+        world.open_stream(2);
+        world.seal_spans(0, &spans(1, 1));
+        world.seal_spans(1, &spans(2, 1));
+        assert_eq!(world.seal(0, &[(kind, body)]), 6);
+        world.checkpoint();
+        let expected = vec!["envelope@6".to_owned(); expected];
+        assert_eq!(codes(&report(&world)), expected, "{kind}");
+    }
 }
 
 #[test]

@@ -278,7 +278,7 @@ impl World {
     /// Writes the record of what is cut, before the batch that it belongs to; it need not be encrypted here.
     fn cut_payload(&mut self, s: usize, span: &[u8], holes: &[Hole]) -> [u8; 32] {
         self.flush(s);
-        let record = [&b"spanseal/payl/v1"[..], &cut::pieces(span, holes).concat()].concat();
+        let record = payload_record(self.stream(s), &cut::pieces(span, holes).concat());
         self.payload(s, &record);
         plain_hash(&record)
     }
@@ -345,6 +345,11 @@ impl Stream {
         let end = SegmentStart { first, seal_hash, frontier: self.head.frontier.clone() };
         let _ = self.writer.commit(end).unwrap();
     }
+}
+
+/// A payload record, the only one of its event. Only its head is ever read without the key.
+pub(crate) fn payload_record(stream: StreamId, bytes: &[u8]) -> Vec<u8> {
+    [&b"spanseal/payl/v1"[..], &stream.0, &[2; 16], &[3; 16], &[0, 0, 0, 1], &[0; 24], bytes, &[0; 16]].concat()
 }
 
 /// The body of a resource event of tenant `acme`.
