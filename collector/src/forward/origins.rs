@@ -50,8 +50,14 @@ impl Origins {
             if let Some(shared) = self.shared.get(&index) {
                 return Ok(shared.clone());
             }
+            if index == 0 {
+                return Ok(Shared::default()); // there is none
+            }
             let found = look_up(index)?.unwrap_or_default();
-            self.note(index, Some(found.clone()));
+            // What lies before the run should not be referred to, and must not displace what is.
+            if index >> RUN_BITS >= self.run {
+                self.note(index, Some(found.clone()));
+            }
             Ok(found)
         };
         let (resource_event, scope_event) = (find(resource)?, find(scope)?);
@@ -94,6 +100,24 @@ mod tests {
             assert_eq!(origin.scope_schema_url, "url of scope");
         }
         assert_eq!(asked, [4]);
+    }
+
+    #[test]
+    fn keeps_the_run_when_a_span_refers_to_nothing_or_to_an_earlier_one() {
+        let mut origins = Origins::default();
+        origins.note(2 << RUN_BITS, Some(shared("resource")));
+        let mut asked = 0;
+        let origin = origins.of(2 << RUN_BITS, 0, |_| unreachable!()).unwrap();
+        assert_eq!(origin.scope, Bytes::new());
+        origins
+            .of(7, 0, |_| {
+                Ok(Some({
+                    asked += 1;
+                    shared("earlier")
+                }))
+            })
+            .unwrap();
+        assert_eq!((asked, origins.shared.len()), (1, 1));
     }
 
     #[test]
