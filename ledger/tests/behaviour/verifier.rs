@@ -136,6 +136,41 @@ fn verification_goes_on_after_a_fault() {
     check(|batches| batches.insert(2, batches[1].clone()), Code::RepeatedBatch, (7, 0));
 }
 
+/// The key of a closed epoch cannot put anything between it and the next.
+#[test]
+fn what_an_ended_epoch_seals_is_left_out() {
+    let mut world = World::new();
+    let s = world.open_stream(1);
+    world.open_epoch(s, Start::First);
+    world.seal_spans(s, 2);
+    world.seal_spans(s, 1);
+    let zombie = world.streams[s].batches.pop().unwrap();
+    let mut honest = World::new();
+    let s = honest.open_stream(1);
+    honest.open_epoch(s, Start::First);
+    honest.seal_spans(s, 2);
+    honest.close_epoch_uncleanly(s);
+    honest.open_epoch(s, Start::AfterUncleanStop);
+    honest.seal_spans(s, 2);
+    let mut log = honest.log();
+    log.streams[0].batches.insert(1, zombie);
+    let report = verify(&log, None, 0);
+    let codes: Vec<_> = report.faults.tampered.iter().map(|fault| fault.code).collect();
+    assert_eq!((codes, report.streams[0].size), (vec![Code::SealAfterClose], 6));
+    assert_eq!(report.streams[0].counts.unrooted, 0);
+}
+
+#[test]
+fn a_root_log_with_other_keys_does_not_vouch_for_pins() {
+    let case = corpus::base();
+    let labels = ["a", "b", "c", "d"].map(String::from);
+    let log = World::named(corpus::world::NAME, labels).log();
+    let report = verify(&log, case.trust.as_ref(), case.now);
+    let codes: Vec<_> = report.faults.tampered.iter().map(|fault| fault.code).collect();
+    // The pin itself is verified, by the trusted keys, and the log is shorter than it.
+    assert_eq!(codes, [Code::UnknownKey, Code::Truncated, Code::StreamMissing]);
+}
+
 #[test]
 fn a_segment_header_restores_the_tree_when_the_next_signed_root_bears_it_out() {
     let (_, log) = two_epochs();

@@ -1,12 +1,13 @@
 //! Attackers who can write the disk and hold no key.
 
 use spanseal_ledger::StreamId;
+use spanseal_ledger::epoch::Start;
 
 use super::anchors::{clean_restart, two_streams};
 use super::case::{Case, S, T};
 use super::forge::Forged;
 use super::vector::{Expect, Vector};
-use super::world::{LogStream, key, span};
+use super::world::{LogStream, World, key, span};
 
 pub fn vectors() -> Vec<Vector> {
     [bits(), events(), batches(), ends(), root_log()].into_iter().flatten().collect()
@@ -44,6 +45,19 @@ fn bits() -> Vec<Vector> {
              leaf that opens the epoch says which version its seals have.",
             Expect::stream("malformed_batch", S, 6).complete_to(6),
         ),
+        Case::base()
+            .edit(|log| {
+                let mut leaf = log.leaves[4].clone();
+                leaf[15] = b'2';
+                log.leaves.push(leaf);
+            })
+            .edit_batch(2, |batch| batch[15] = b'2')
+            .vector(
+                "seal_version_raised_with_a_leaf",
+                "As before, with a root leaf of that version put behind the root log's checkpoint to vouch for it: nothing \
+                 signed covers that leaf.",
+                Expect::stream("malformed_batch", S, 6).complete_to(6),
+            ),
         flip(38).vector(
             "seal_reserved_bytes_set",
             "A seal's reserved bytes are not zero.",
@@ -224,6 +238,11 @@ fn ends() -> Vec<Vector> {
             "The batch with the opening of epoch 2 is cut out.",
             Expect::stream("wrong_epoch", S, 8),
         ),
+        three_epochs().forge(|batches| _ = batches.remove(1)).vector(
+            "epoch_cut_out",
+            "All of epoch 2 is cut out: the opening of epoch 3 stands behind epoch 1.",
+            Expect::stream("wrong_epoch", S, 6),
+        ),
         two_streams().edit(|log| _ = log.streams.remove(0)).vector(
             "stream_deleted",
             "A whole stream is deleted: the root log names it.",
@@ -235,6 +254,20 @@ fn ends() -> Vec<Vector> {
             Expect::stream("stream_unknown", StreamId([9; 16]), None).complete_to(6),
         ),
     ]
+}
+
+/// Events 0 to 3, 4 and 5, 6 and 7: one batch an epoch, with unclean stops between them.
+fn three_epochs() -> Case {
+    let mut world = World::new();
+    let s = world.open_stream(1);
+    world.open_epoch(s, Start::First);
+    world.seal_spans(s, 3);
+    for _ in 0..2 {
+        world.close_epoch_uncleanly(s);
+        world.open_epoch(s, Start::AfterUncleanStop);
+        world.seal_spans(s, 1);
+    }
+    Case::pinned_now(world)
 }
 
 fn old_checkpoint_and_tail_cut() -> Case {

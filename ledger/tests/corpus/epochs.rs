@@ -5,16 +5,17 @@ use spanseal_ledger::epoch::{EpochStart, Start};
 use spanseal_ledger::key::{SecretKey, Signer};
 use spanseal_ledger::key_event::{CloseReason, KeyEvent, Opening, SignedOpening};
 use spanseal_ledger::leaf::plain_hash;
+use spanseal_ledger::root_leaf::{CloseHow, ClosedBy, EpochClose, RootOp, sign};
 
 use super::anchors::{clean_restart, empty_epoch, rotation};
-use super::case::{Case, S};
+use super::case::{Case, S, T};
 use super::forge::reseal;
 use super::insider::with_honest_notes;
 use super::vector::{Expect, Vector};
 use super::world::{World, epoch_key, key};
 
 pub fn vectors() -> Vec<Vector> {
-    [openings(), signers(), leaves()].into_iter().flatten().collect()
+    [openings(), places(), signers(), leaves()].into_iter().flatten().collect()
 }
 
 /// Changes the opening of epoch 2, which stands at index 6, signs it as `sign` says, and seals it with the epoch's key.
@@ -52,16 +53,43 @@ fn openings() -> Vec<Vector> {
             "With the identity key and a new epoch key, an epoch is opened in the stream that the root log does not have.",
             Expect::stream("opening_mismatch", S, 6),
         ),
+    ]
+}
+
+/// Openings that contradict where they stand.
+fn places() -> Vec<Vector> {
+    vec![
         reopened(clean_restart(), |opening| opening.epoch.root = [7; 32], by_identity).vector(
             "opening_names_another_root",
             "An opening names another root than the stream has before it.",
             Expect::stream("malformed_key_event", S, 6).complete_to(9),
         ),
-        reopened(clean_restart(), |opening| opening.deployment = plain_hash(b"acme.example/other"), by_identity).vector(
-            "opening_of_another_deployment",
-            "The opening of another deployment by the same identity key.",
-            Expect::stream("wrong_deployment", S, 6).complete_to(9),
+        reopened(clean_restart(), |opening| opening.epoch.seal_hash = [7; 32], by_identity).vector(
+            "opening_names_another_seal",
+            "An opening names another last seal than the stream has before it.",
+            Expect::stream("malformed_key_event", S, 6).complete_to(9),
         ),
+        reopened(clean_restart(), |opening| opening.epoch.stream = T, by_identity).vector(
+            "opening_names_another_stream",
+            "An opening names another stream than it stands in.",
+            Expect::stream("malformed_key_event", S, 6).complete_to(9),
+        ),
+        reopened(clean_restart(), |opening| opening.epoch.epoch = 3, by_identity).vector(
+            "opening_names_another_epoch",
+            "An opening names another epoch than its seal.",
+            Expect::stream("malformed_key_event", S, 6).complete_to(9),
+        ),
+        reopened(clean_restart(), |opening| opening.epoch.first = 7, by_identity).vector(
+            "opening_names_another_index",
+            "An opening names another index than its own.",
+            Expect::stream("malformed_key_event", S, 6).complete_to(9),
+        ),
+        reopened(clean_restart(), |opening| opening.deployment = plain_hash(b"acme.example/other"), by_identity)
+            .vector(
+                "opening_of_another_deployment",
+                "The opening of another deployment by the same identity key.",
+                Expect::stream("wrong_deployment", S, 6).complete_to(9),
+            ),
         closing_left_out().vector(
             "restart_without_a_closing",
             "An opening says that it follows a clean close, and no closing event stands before it.",
@@ -178,6 +206,16 @@ fn leaves() -> Vec<Vector> {
             "The epoch-open leaf of a rotation lacks the outgoing key's signature.",
             Expect::root("rotation_unsigned", 4),
         ),
+        close_leaf_by_epoch(2, "epoch 1 of 01010101010101010101010101010101").vector(
+            "close_leaf_under_another_id",
+            "An epoch is closed by its own key, under the key id of the epoch after it.",
+            Expect::root("unknown_key", 3).complete_to(4),
+        ),
+        close_leaf_by_epoch(1, "the attacker's").vector(
+            "close_leaf_by_another_key",
+            "An epoch-close leaf names the epoch's key and is signed by another.",
+            Expect::root("bad_signature", 3).complete_to(4),
+        ),
         closed_elsewhere(|_, root, _| root[0] ^= 1).vector(
             "close_leaf_with_another_root",
             "The identity key closes an epoch at a root that the stream never had.",
@@ -216,9 +254,21 @@ fn rotation_leaf() -> Case {
     case.edit_leaves(|leaves| leaves[4] = leaf)
 }
 
+/// Events 0 to 3; epoch 1 closed under the key id of its key for epoch `named`, signed by the key of that label.
+fn close_leaf_by_epoch(named: u32, label: &str) -> Case {
+    let mut world = World::new();
+    let s = world.open_stream(1);
+    world.open_epoch(s, Start::First);
+    world.seal_spans(s, 3);
+    let (at, seal_hash) = (world.stream_size(s), world.streams[s].head.seal_hash);
+    let op = RootOp::EpochClose(EpochClose { how: CloseHow::ByEpochKey, at, epoch: 1, seal_hash });
+    let id = epoch_key(S, 1).public().id(&world.name.epoch_name(&S, named));
+    world.leaves.push(sign(&op, world.wall, (id, &key(label)), &[]));
+    Case::pinned_now(world)
+}
+
 /// Events 0 to 3, closed by the identity key with size, root and seal hash changed.
 fn closed_elsewhere(change: impl FnOnce(&mut u64, &mut [u8; 32], &mut [u8; 32])) -> Case {
-    use spanseal_ledger::root_leaf::ClosedBy;
     let mut world = World::new();
     let s = world.open_stream(1);
     world.open_epoch(s, Start::First);

@@ -3,8 +3,8 @@
 use spanseal_ledger::Role;
 use spanseal_ledger::StreamId;
 use spanseal_ledger::epoch::Start;
-use spanseal_ledger::key::{ED25519, SecretKey, Signer};
-use spanseal_ledger::root_leaf::{RootOp, StreamOpen, sign};
+use spanseal_ledger::key::{ED25519, KeyId, SecretKey, Signer};
+use spanseal_ledger::root_leaf::{Genesis, RootLeaf, RootOp, StreamOpen, sign};
 
 use super::case::{Case, S};
 use super::scalar::{IDENTITY, plus_l};
@@ -12,7 +12,7 @@ use super::vector::{Expect, Vector};
 use super::world::{World, epoch_key, key};
 
 pub fn vectors() -> Vec<Vector> {
-    [signers(), ranges(), notes(), checkpoints(), weak(), unknown()].into_iter().flatten().collect()
+    [geneses(), signers(), ranges(), notes(), checkpoints(), weak(), unknown()].into_iter().flatten().collect()
 }
 
 /// A stream with one batch, ready for more root leaves.
@@ -67,6 +67,33 @@ fn signers() -> Vec<Vector> {
             "leaf_with_s_plus_l",
             "A root leaf's signature has s + L for s: a second leaf with the same meaning and another hash.",
             Expect::root("bad_signature", 3).complete_to(4),
+        ),
+    ]
+}
+
+/// The base log with another genesis: by what id, and with whose signature for the checkpoint key.
+fn genesis(id: Option<KeyId>, co_signer: &str) -> Case {
+    let case = Case::base();
+    let keys = Role::ALL.map(|role| case.world.signer(role).public().to_bytes33());
+    let op = RootOp::Genesis(Genesis { deployment: case.world.name.clone(), keys });
+    let identity = key("identity");
+    let id = id.unwrap_or(identity.public().id(&case.world.name.role_name(Role::Identity)));
+    let time = RootLeaf::parse(&case.log.leaves[0]).expect("a genesis").time;
+    let leaf = sign(&op, time, (id, &identity), &[&key(co_signer), &key("cosign"), &key("sequencer")]);
+    case.edit_leaves(|leaves| leaves[0] = leaf)
+}
+
+fn geneses() -> Vec<Vector> {
+    vec![
+        genesis(Some(KeyId([7; 32])), "checkpoint").vector(
+            "genesis_under_another_id",
+            "The genesis names another signer than the identity key that it registers.",
+            Expect::root("unknown_key", 0),
+        ),
+        genesis(None, "the attacker's").vector(
+            "genesis_not_signed_by_a_role",
+            "The genesis claims a checkpoint key whose holder did not sign.",
+            Expect::root("bad_signature", 0),
         ),
     ]
 }

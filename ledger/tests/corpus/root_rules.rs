@@ -12,7 +12,7 @@ use super::vector::{Expect, Vector};
 use super::world::{World, epoch_key, key};
 
 pub fn vectors() -> Vec<Vector> {
-    [streams_and_keys(), epochs()].into_iter().flatten().collect()
+    [streams_and_keys(), sizes(), epochs()].into_iter().flatten().collect()
 }
 
 /// One batch, then root leaf 3, which breaks a rule.
@@ -55,6 +55,11 @@ fn streams_and_keys() -> Vec<Vector> {
         broken("revoked_nothing", "A key is revoked that nothing registers.", |world, _| {
             world.submission().revoke(&key("identity"), KeyId([7; 32]))
         }),
+    ]
+}
+
+fn sizes() -> Vec<Vector> {
+    vec![
         broken_at(4, "stream_checkpoint_falls", "The checkpoint key signs a smaller size than before.", |world, s| {
             world.stream_checkpoint(s);
             let mut at = world.stream_size(s);
@@ -72,6 +77,31 @@ fn streams_and_keys() -> Vec<Vector> {
                 world.submission().checkpoint_stream(&key("checkpoint"), at)
             },
         ),
+        broken_at(
+            4,
+            "stream_closed_at_another_size",
+            "A stream is closed below the size of its last epoch.",
+            |world, s| {
+                world.close_epoch_uncleanly(s);
+                let mut at = world.stream_size(s);
+                at.size -= 1;
+                world.submission().close_stream(&key("identity"), at)
+            },
+        ),
+        broken_at(
+            4,
+            "stream_closed_at_another_root",
+            "A stream is closed at another root than its last epoch.",
+            |world, s| {
+                world.close_epoch_uncleanly(s);
+                let mut at = world.stream_size(s);
+                at.root = [7; 32];
+                world.submission().close_stream(&key("identity"), at)
+            },
+        ),
+        broken("stream_closed_over_an_epoch", "A stream is closed while its epoch is open.", |world, s| {
+            world.submission().close_stream(&key("identity"), world.stream_size(s))
+        }),
         broken_at(
             5,
             "leaf_after_the_stream_closed",
@@ -111,6 +141,44 @@ fn epochs() -> Vec<Vector> {
                 open(world, s, 2, Some(2))
             },
         ),
+        broken_at(4, "epoch_first_again", "Epoch 2 starts as the first of its stream.", |world, s| {
+            world.close_epoch_uncleanly(s);
+            let start = world.next_epoch(s, Start::First);
+            world.submission().open_epoch(&key("identity"), start, &epoch_key(start.stream, 2), None)
+        }),
+        broken_at(
+            4,
+            "epoch_continues_another_root",
+            "Epoch 2 begins at a root that epoch 1 did not end at.",
+            |world, s| {
+                world.close_epoch_uncleanly(s);
+                let mut start = world.next_epoch(s, Start::AfterUncleanStop);
+                start.root = [7; 32];
+                world.submission().open_epoch(&key("identity"), start, &epoch_key(start.stream, 2), None)
+            },
+        ),
+        broken_at(
+            4,
+            "epoch_continues_another_seal",
+            "Epoch 2 begins behind a seal that epoch 1 did not end with.",
+            |world, s| {
+                world.close_epoch_uncleanly(s);
+                let mut start = world.next_epoch(s, Start::AfterUncleanStop);
+                start.seal_hash = [7; 32];
+                world.submission().open_epoch(&key("identity"), start, &epoch_key(start.stream, 2), None)
+            },
+        ),
+        broken("epoch_closed_that_is_not_open", "Epoch 2 is closed while epoch 1 is open.", |world, s| {
+            let (at, seal_hash) = (world.stream_size(s), world.streams[s].head.seal_hash);
+            world.submission().close_epoch(ClosedBy::Identity(&key("identity")), 2, at, seal_hash)
+        }),
+        broken_at(5, "epoch_closed_before_it_began", "Epoch 2 begins at 4 and ends at 3.", |world, s| {
+            world.close_epoch_uncleanly(s);
+            world.open_epoch_leaf(s, Start::AfterUncleanStop);
+            let (mut at, seal_hash) = (world.stream_size(s), world.streams[s].head.seal_hash);
+            at.size = 3;
+            world.submission().close_epoch(ClosedBy::Identity(&key("identity")), 2, at, seal_hash)
+        }),
         broken_at(4, "epoch_closed_twice", "An epoch is closed by its key and by the identity key.", |world, s| {
             world.close_epoch(s, CloseReason::Shutdown);
             world.close_leaf(s, ClosedBy::Identity(&key("identity")))
