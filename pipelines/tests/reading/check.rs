@@ -411,6 +411,24 @@ fn names_a_fork_that_a_later_segment_supersedes() {
 }
 
 #[test]
+fn an_epoch_that_begins_while_it_verifies_is_no_fault() {
+    let mut world = World::with_stream();
+    world.seal_spans(0, &spans(1, 3));
+    world.checkpoint();
+    let (data, options) = (world.data.clone(), options(&world));
+    let mut rotated = false;
+    let report = check(&data, &options, &mut |_| {
+        // The root log has been read, the stream has not.
+        if !std::mem::replace(&mut rotated, true) {
+            world.rotate(0);
+            world.seal_spans(0, &spans(2, 3));
+        }
+    });
+    let report = report.unwrap();
+    assert_eq!((report.exit_code, codes(&report), report.streams[0].epochs), (0, Vec::new(), 2));
+}
+
+#[test]
 fn tells_how_far_it_is() {
     let mut world = World::with_stream();
     world.seal_spans(0, &spans(1, 1000));
