@@ -163,6 +163,26 @@ fn attributes_out_of_order_are_cut_all_the_same() {
 }
 
 #[test]
+fn a_key_between_its_values_goes_with_them() {
+    let (key, value) = (field(1, b"secret"), field(2, &field(1, b"hidden")));
+    let attribute = [value.clone(), key, value].concat();
+    for (message, path) in [(field(9, &attribute), vec![]), (field(11, &field(3, &attribute)), vec![11])] {
+        let cut = check(Shape::Span, &message, 60_000);
+        let [hole] = &cut.holes[..] else { panic!("{:?}", cut.holes) };
+        assert_eq!((&hole.path, hole.fields, hole.end()), (&path, true, message.len()));
+    }
+}
+
+#[test]
+fn what_says_nothing_is_not_cut() {
+    let nothing: [&[u8]; 4] = [b"", &[0x12, 0], &[0x12, 2, 0x0A, 0], &[0x18, 5]];
+    for value in nothing {
+        let attribute = [&field(1, b"secret"), value].concat();
+        assert_eq!(check(Shape::Span, &field(9, &attribute), 60_000).holes, []);
+    }
+}
+
+#[test]
 fn every_hostile_span_fits() {
     let tiny = field(9, b"");
     let unknown = [tag(50, 0), vec![1]].concat();

@@ -99,6 +99,28 @@ fn reserved_names_are_left_out_everywhere_backends_look() {
 }
 
 #[test]
+fn origins_that_differ_in_one_part_are_apart() {
+    let (one, other) = (field(1, &field(1, b"one")), field(1, &field(1, b"other")));
+    let first = Origin { resource: &one, resource_schema_url: "a", scope: b"", scope_schema_url: "a" };
+    let scope = field(1, b"name");
+    let origins = [
+        first,
+        Origin { scope_schema_url: "b", ..first },
+        Origin { scope: &scope, ..first },
+        Origin { resource_schema_url: "b", ..first },
+        Origin { resource: &other, ..first },
+        first,
+    ];
+    let mut builder = RequestBuilder::new();
+    for origin in &origins {
+        builder.push(origin, &field(5, b"name"), &[]);
+    }
+    let request = ExportTraceServiceRequest::decode(&*builder.finish()).expect("it decodes");
+    let spans = |group: &ResourceSpans| group.scope_spans.iter().map(|scope| scope.spans.len()).collect::<Vec<_>>();
+    assert_eq!(request.resource_spans.iter().map(spans).collect::<Vec<_>>(), [vec![2, 1, 1], vec![1], vec![1]]);
+}
+
+#[test]
 fn an_attribute_with_two_keys_is_reserved_if_either_is() {
     for keys in [["spanseal.verdict", "harmless"], ["harmless", "spanseal.verdict"]] {
         let attribute =
