@@ -155,6 +155,7 @@ impl StreamRoot {
         same_number(Code::RootRule, "the epoch's first index", size, start.first)?;
         same_hash(Code::RootRule, "the root that the epoch continues", &root, &start.root)?;
         same_hash(Code::RootRule, "the last seal that the epoch continues", &seal_hash, &start.seal_hash)?;
+        // The closing before says the same; section 14 lists both.
         self.claim(Claim::of_size(&size_of(start), Some(start.seal_hash)));
         self.epochs.push(epoch);
         Ok(())
