@@ -2,10 +2,12 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
 use crate::storage::{Access, Lock, Storage, StorageFile};
@@ -130,6 +132,14 @@ impl StorageFile for DiskFile {
             result => result.map_err(io::Error::from),
         };
         naming(&self.path, allocated)
+    }
+
+    fn uncache(&self, range: Range<u64>) {
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        // An empty range would mean the whole file.
+        if len.is_some() {
+            let _ = rustix::fs::fadvise(&self.file, range.start, len, Advice::DontNeed);
+        }
     }
 }
 

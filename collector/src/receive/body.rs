@@ -17,9 +17,15 @@ pub(super) struct Taken {
 }
 
 impl Receiver {
-    /// Reads a body of at most `bytes_max`.
-    pub(super) async fn take_in(&self, body: &mut Body, bytes_max: usize) -> Result<Taken, Problem> {
-        let reading = tokio::time::timeout(self.config.body_timeout, read(body, bytes_max, self.budget.permit()));
+    /// Reads a body of at most `bytes_max`. `announced` says how long it is by its first bytes, if they do.
+    pub(super) async fn take_in(
+        &self,
+        body: &mut Body,
+        bytes_max: usize,
+        announced: fn(&[u8]) -> Option<usize>,
+    ) -> Result<Taken, Problem> {
+        let reading = read(body, bytes_max, self.budget.permit(), announced);
+        let reading = tokio::time::timeout(self.config.body_timeout, reading);
         let taken = tokio::select! {
             biased; // what is there already is taken
             read = reading => read.unwrap_or(Err(Problem::Slow { after: self.config.body_timeout })),
@@ -38,9 +44,14 @@ impl Receiver {
     }
 }
 
-async fn read(body: &mut Body, bytes_max: usize, mut permit: BudgetPermit) -> Result<Taken, Problem> {
-    let announced = body.size_hint().lower();
-    if announced > bytes_max as u64 {
+async fn read(
+    body: &mut Body,
+    bytes_max: usize,
+    mut permit: BudgetPermit,
+    announced: fn(&[u8]) -> Option<usize>,
+) -> Result<Taken, Problem> {
+    let content_length = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if content_length > bytes_max {
         return Err(Problem::TooLarge { bytes_max });
     }
     // Copied as it comes: a list of frames could be made of a million single bytes.
@@ -52,7 +63,10 @@ async fn read(body: &mut Body, bytes_max: usize, mut permit: BudgetPermit) -> Re
             return Err(Problem::TooLarge { bytes_max });
         }
         permit.grow(chunk.len() as u64)?;
-        reserve(&mut bytes, len, announced as usize);
+        if bytes.capacity() < len {
+            let known = announced(if bytes.is_empty() { &chunk } else { &bytes });
+            reserve(&mut bytes, len, known.unwrap_or(0).max(content_length));
+        }
         bytes.extend_from_slice(&chunk);
     }
     Ok(Taken { bytes: bytes.into(), permit })
@@ -60,10 +74,9 @@ async fn read(body: &mut Body, bytes_max: usize, mut permit: BudgetPermit) -> Re
 
 /// Makes room at once for what is announced, but believes no announcement far beyond what is there.
 fn reserve(bytes: &mut Vec<u8>, len: usize, announced: usize) {
-    if bytes.capacity() < len {
-        let room = announced.min(BELIEVED_BYTES_MAX).max(len.next_power_of_two()).max(FIRST_BYTES);
-        bytes.reserve_exact(room - bytes.len());
-    }
+    let believed = announced.min(BELIEVED_BYTES_MAX);
+    let room = if believed >= len { believed } else { len.next_power_of_two().max(FIRST_BYTES) };
+    bytes.reserve_exact(room - bytes.len());
 }
 
 const FIRST_BYTES: usize = 16 << 10;

@@ -56,7 +56,7 @@ async fn answer(receiver: &Receiver, request: Request) -> Result<Accepted, Probl
         other => return Err(Problem::Coding { coding: String::from_utf8_lossy(other).into_owned() }),
     };
     let bytes_max = receiver.config.request_bytes_max;
-    let body = receiver.take_in(&mut request.into_body(), bytes_max + PREFIX_BYTES).await?;
+    let body = receiver.take_in(&mut request.into_body(), bytes_max + PREFIX_BYTES, body_len).await?;
     let (compressed, bytes) = message(body.bytes)?;
     let message = Taken { bytes, permit: body.permit };
     let message = match (compressed, gzipped) {
@@ -65,6 +65,12 @@ async fn answer(receiver: &Receiver, request: Request) -> Result<Accepted, Probl
         (false, _) => message,
     };
     receiver.submit(message.bytes, Encoding::Protobuf, message.permit).await
+}
+
+/// Returns how long a body will be by its prefix, since gRPC clients send no content length.
+fn body_len(first_bytes: &[u8]) -> Option<usize> {
+    let [_flag, len @ ..] = first_bytes.first_chunk::<PREFIX_BYTES>()?;
+    (u32::from_be_bytes(*len) as usize).checked_add(PREFIX_BYTES)
 }
 
 /// Returns the one message of a body: a flag (1), the length (4), the message.

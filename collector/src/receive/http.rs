@@ -57,7 +57,7 @@ async fn answer(
     let media = media.ok_or(Problem::MediaType)?;
     let gzipped = gzipped(headers)?;
     let bytes_max = receiver.config.request_bytes_max;
-    let mut taken = receiver.take_in(body, bytes_max).await?;
+    let mut taken = receiver.take_in(body, bytes_max, |_| None).await?;
     if gzipped {
         taken = gzip::inflate(taken, bytes_max).await?;
     }
