@@ -57,7 +57,7 @@ fn assess(criterion: &mut Criterion) {
             start_unix_nano: START * SECOND,
             end_unix_nano: (START + 2) * SECOND,
             service: "deploy-agent",
-            attributes: wanted,
+            attributes: &wanted,
             ..Observed::default()
         })
     };

@@ -20,7 +20,7 @@ impl Authority {
         if observed.attributes.is_empty() {
             return Assessed::NOTHING;
         }
-        let marks = self.marks(observed.service, &observed.attributes);
+        let marks = self.marks(observed.service, observed.attributes);
         let Some(action) = marks.action else {
             return not_an_action(marks.asserted);
         };
@@ -70,7 +70,7 @@ impl Authority {
         judge_parties(&claims, actor, judgement);
         judge_policy(&claims, judgement);
         let approval = self.judge_approval(&claims, actor, observed, judgement);
-        mirror::judge(&claims, &approval, &observed.attributes, judgement);
+        mirror::judge(&claims, &approval, observed.attributes, judgement);
         Some(claims)
     }
 

@@ -26,7 +26,7 @@ pub struct Observed<'a> {
     /// The resource's `service.name`; empty when absent.
     pub service: &'a str,
     /// The attributes that [`crate::Authority::wants`].
-    pub attributes: Attributes<'a>,
+    pub attributes: &'a Attributes<'a>,
 }
 
 /// The attributes of one span that bear on a verdict, in order, repeated keys kept.
@@ -45,6 +45,11 @@ impl<'a> Attributes<'a> {
         self.0.push((key, value));
     }
 
+    /// Takes all out, for the next span.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -54,5 +59,11 @@ impl<'a> Attributes<'a> {
     /// Returns them in order.
     pub fn iter(&self) -> impl Iterator<Item = &(&'a str, AnyValue<'a>)> {
         self.0.iter()
+    }
+}
+
+impl Default for &Attributes<'_> {
+    fn default() -> Self {
+        const { &Attributes(Vec::new()) }
     }
 }

@@ -1,16 +1,17 @@
 //! The real file system: `std::fs`, fdatasync for bytes, fsync of the directory for names.
 
+mod direct;
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::num::NonZeroU64;
-use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::storage::{Access, Lock, Storage, StorageFile};
+use direct::Direct;
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +24,8 @@ impl Storage for Disk {
         if access == Access::Private {
             options.mode(0o600);
         }
-        disk_file(path, options.open(path))
+        let file = naming(path, options.open(path))?;
+        Ok(Box::new(DiskFile { direct: Direct::of(path), file, path: path.to_owned() }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
@@ -91,12 +93,14 @@ fn naming<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
 }
 
 fn disk_file(path: &Path, file: io::Result<File>) -> io::Result<Box<dyn StorageFile>> {
-    Ok(Box::new(DiskFile { file: naming(path, file)?, path: path.to_owned() }))
+    Ok(Box::new(DiskFile { file: naming(path, file)?, direct: None, path: path.to_owned() }))
 }
 
 #[derive(Debug)]
 struct DiskFile {
     file: File,
+    /// How large writes go to a new file, where the file system can.
+    direct: Option<Direct>,
     path: PathBuf,
 }
 
@@ -111,7 +115,11 @@ impl StorageFile for DiskFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        naming(&self.path, self.file.write_all_at(bytes, offset))
+        let written = match &self.direct {
+            Some(direct) if bytes.len() >= DIRECT_BYTES_MIN => direct.write_at(&self.file, bytes, offset),
+            _ => self.file.write_all_at(bytes, offset),
+        };
+        naming(&self.path, written)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -134,14 +142,10 @@ impl StorageFile for DiskFile {
         naming(&self.path, allocated)
     }
 
-    fn uncache(&self, range: Range<u64>) {
-        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
-        // An empty range would mean the whole file.
-        if len.is_some() {
-            let _ = rustix::fs::fadvise(&self.file, range.start, len, Advice::DontNeed);
-        }
-    }
 }
+
+/// Smaller writes are cheaper through the page cache.
+const DIRECT_BYTES_MIN: usize = 128 * 1024;
 
 /// Writes bytes that do not compress, for file systems without preallocation.
 fn fill(file: &File, bytes: u64) -> io::Result<()> {

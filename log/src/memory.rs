@@ -10,7 +10,6 @@ mod tree;
 
 use std::collections::HashMap;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -292,8 +291,6 @@ impl StorageFile for MemoryFile {
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         self.memory.change(Operation::Allocate, &self.path, |tree| tree.allocate(self.id, bytes))
     }
-
-    fn uncache(&self, _range: Range<u64>) {}
 }
 
 struct MemoryLock {

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 
 /// A file system, as far as the log needs one.
@@ -75,11 +74,6 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
 
     /// Takes the space for a file of so many bytes.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
-
-    /// Advises that what is durable of a range will not be read soon, so that it need not stay in memory.
-    ///
-    /// Nothing rests on it: reading goes on as before, from the disk.
-    fn uncache(&self, range: Range<u64>);
 }
 
 /// Who may read a file or enter a directory.

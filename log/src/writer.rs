@@ -45,8 +45,6 @@ pub struct Writer {
     segment_first: u64,
     /// Bytes of the segment that are durable, header included.
     durable_len: u64,
-    /// Up to here the system was told that the segment need not stay in memory.
-    uncached_len: u64,
     /// Where the log stands after the last successful sync.
     synced: SegmentStart,
     pending: Vec<u8>,
@@ -162,7 +160,6 @@ impl Writer {
             file,
             segment_first: start.first,
             durable_len,
-            uncached_len: 0,
             synced: start,
             pending: Vec::new(),
             reserve,
@@ -281,17 +278,7 @@ impl Writer {
         self.file.write_at(&self.pending, self.durable_len)?;
         self.file.sync()?;
         self.durable_len = len;
-        if len - self.uncached_len > CACHED_BYTES_MAX {
-            self.uncache(len - CACHED_BYTES_MAX / 2);
-        }
         Ok(())
-    }
-
-    /// Lets the system forget what is durable up to a length. Readers that follow closely find the rest in memory; without
-    /// this every page of the log is a new one, which costs more than sealing what is on it, and pushes out what others read.
-    fn uncache(&mut self, len: u64) {
-        self.file.uncache(self.uncached_len..len);
-        self.uncached_len = len;
     }
 
     fn write_again(&mut self, fault: io::Error) -> Result<(), CommitError> {
@@ -319,17 +306,12 @@ impl Writer {
 
     fn write_to_new_segment(&mut self) -> io::Result<()> {
         let (file, len) = begin_segment(self.storage.as_ref(), &self.dir, &self.owner, &self.synced, &self.pending)?;
-        self.uncache(self.durable_len);
         self.file = file;
         self.segment_first = self.synced.first;
         self.durable_len = len;
-        self.uncached_len = 0;
         Ok(())
     }
 }
-
-/// What a segment being written keeps in memory.
-const CACHED_BYTES_MAX: u64 = 64 << 20;
 
 fn begin_segment(
     storage: &dyn Storage,

@@ -161,7 +161,7 @@ fn the_worked_example_is_proven_under_the_documented_configuration() {
         span_id: &[0x0f; 8],
         start_unix_nano,
         end_unix_nano: start_unix_nano + 1_000_000_000,
-        attributes,
+        attributes: &attributes,
         ..Observed::default()
     };
     assert_eq!(authority.assess(&observed).verdict, Verdict::Proven);

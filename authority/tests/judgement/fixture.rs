@@ -126,7 +126,7 @@ impl Case {
             start_unix_nano: self.start,
             end_unix_nano: self.end,
             service: self.service,
-            attributes,
+            attributes: &attributes,
             ..Observed::default()
         };
         Authority::new(&self.config, "acme.example/agents").unwrap().assess(&observed)

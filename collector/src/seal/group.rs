@@ -54,6 +54,7 @@ impl Stream {
             placed: Placed::default(),
         };
         let (mut sealed, mut duplicates) = (0, 0);
+        self.window.warm(parcel.spans.iter().map(|span| span.fingerprint.key));
         for span in &parcel.spans {
             // From here on nothing may fail but the process: the window remembers the span.
             match self.window.see(span.fingerprint, stream_nanos) {

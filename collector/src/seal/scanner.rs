@@ -47,6 +47,7 @@ impl Scanner {
             received_unix_nano,
             shared: Vec::new(),
             places: HashMap::new(),
+            attributes: Attributes::new(),
             spans: Vec::new(),
             rejections: Rejections::default(),
         };
@@ -87,6 +88,8 @@ struct Sorting<'a> {
     shared: Vec<Shared>,
     /// By the fingerprint of the content.
     places: HashMap<u128, Place>,
+    /// Those of the span at hand; kept for their memory.
+    attributes: Attributes<'a>,
     spans: Vec<ParcelSpan>,
     rejections: Rejections,
 }
@@ -105,8 +108,8 @@ struct Under<'a> {
     scope: Place,
 }
 
-impl Sorting<'_> {
-    fn resource(&mut self, resource: &ScannedResource<'_>) {
+impl<'a> Sorting<'a> {
+    fn resource(&mut self, resource: &ScannedResource<'a>) {
         let spans = resource.scopes.iter().map(|scope| scope.spans.len()).sum();
         if spans == 0 {
             return;
@@ -119,7 +122,7 @@ impl Sorting<'_> {
         }
     }
 
-    fn scope(&mut self, scope: &ScannedScope<'_>, service: &str, resource: Place) {
+    fn scope(&mut self, scope: &ScannedScope<'a>, service: &str, resource: Place) {
         if scope.spans.is_empty() {
             return;
         }
@@ -167,9 +170,9 @@ impl Sorting<'_> {
         Ok(*vacant.insert(Place { at: (shared.len() - 1) as u32, content }))
     }
 
-    fn span(&mut self, span: &[u8], under: &Under<'_>) -> Result<ParcelSpan, Rejection> {
-        let Self { scanner, request, tenant, .. } = self;
-        let mut attributes = Attributes::new();
+    fn span(&mut self, span: &'a [u8], under: &Under<'_>) -> Result<ParcelSpan, Rejection> {
+        let Self { scanner, request, tenant, attributes, .. } = self;
+        attributes.clear();
         let facts = scan::span(span, &mut |key, value| {
             if scanner.authority.wants(key) {
                 attributes.push(key, value);

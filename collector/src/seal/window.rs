@@ -90,6 +90,14 @@ impl Window {
         }
     }
 
+    /// Looks where spans would stand, so that the memory is at hand when they are asked for one by one.
+    ///
+    /// The table is larger than a processor's caches: waited for in turn, each span would wait for memory. Asked for together,
+    /// they wait once.
+    pub(crate) fn warm(&self, keys: impl Iterator<Item = u128>) {
+        std::hint::black_box(keys.fold(0, |seen, key| seen ^ self.slots[self.home(key)]));
+    }
+
     /// Returns whether the span was seen, and remembers it when it, or these bytes of it, were not.
     pub(crate) fn see(&mut self, span: Fingerprint, stream_nanos: u64) -> Seen {
         match self.find(span.key) {
@@ -181,6 +189,7 @@ impl Window {
                 return;
             }
             self.order.pop_front();
+            self.warm(self.chunks[oldest as usize].entries.iter().map(|entry| entry.key));
             for offset in 0..self.chunks[oldest as usize].entries.len() as u32 {
                 self.unlink((oldest << self.chunk_bits) | offset);
             }

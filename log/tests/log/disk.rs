@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use spanseal_log::{Access, Disk, Memory, Owner, Storage};
+use spanseal_log::{Access, Disk, Memory, Owner, Storage, StorageFile};
 
 use crate::faults::{check_contents, run_undisturbed};
 use crate::support::{STREAM, Spot, memory};
@@ -50,6 +50,43 @@ fn memory_and_disk_do_the_same() {
     check_storage(&Disk, temp.path());
     let memory: Memory = memory();
     check_storage(&memory, Path::new("streams"));
+}
+
+/// Large writes take another way than small ones, past the page cache; whatever comes after whatever, the file is the same.
+#[test]
+fn large_and_small_writes_make_one_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("file");
+    let file = Disk.create(&path, Access::Shared).unwrap();
+    let reader = Disk.open(&path).unwrap();
+    let mut expected = Vec::new();
+    let sizes = [1, 4095, 200_000, 131_072, 4096, 5_000_001, 7, 131_071, 2 << 20, 4_090, 131_078, 300_000];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let bytes: Vec<u8> = (0..size).map(|at| (at * 31 + number * 7 + at / 251) as u8).collect();
+        file.write_at(&bytes, expected.len() as u64).unwrap();
+        expected.extend_from_slice(&bytes);
+        file.sync().unwrap();
+        // Read each time, so that what the reader has in memory would be stale if nobody minded.
+        assert!(read_whole(reader.as_ref()) == expected, "after the write of {size} bytes");
+    }
+    // Over what is there, and behind a hole.
+    let bytes = vec![9; 150_000];
+    file.write_at(&bytes, 1_000).unwrap();
+    expected[1_000..151_000].copy_from_slice(&bytes);
+    let hole = expected.len() + 10_000;
+    file.write_at(&bytes, hole as u64).unwrap();
+    expected.resize(hole, 0);
+    expected.extend_from_slice(&bytes);
+    assert!(read_whole(reader.as_ref()) == expected);
+}
+
+fn read_whole(file: &dyn StorageFile) -> Vec<u8> {
+    let mut bytes = vec![0; file.size().unwrap() as usize];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += file.read_at(&mut bytes[filled..], filled as u64).unwrap();
+    }
+    bytes
 }
 
 #[test]

@@ -177,7 +177,7 @@ pub(crate) fn judge(span: &Span) -> Assessed {
         start_unix_nano: facts.start_unix_nano,
         end_unix_nano: facts.end_unix_nano,
         service: "deploy-agent",
-        attributes,
+        attributes: &attributes,
         ..Observed::default()
     })
 }
