@@ -141,7 +141,6 @@ impl StorageFile for DiskFile {
         };
         naming(&self.path, allocated)
     }
-
 }
 
 /// Smaller writes are cheaper through the page cache.
