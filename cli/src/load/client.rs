@@ -1,5 +1,6 @@
-//! One OTLP connection that sends ready-made bytes: gRPC over HTTP/2 or protobuf over HTTP/1.1.
+//! One OTLP connection that sends ready-made bytes: gRPC over HTTP/2, protobuf or JSON over HTTP/1.1.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -18,6 +19,15 @@ pub(crate) enum Protocol {
     Grpc,
     /// OTLP/HTTP with protobuf bodies.
     Http,
+    /// OTLP/HTTP with JSON bodies.
+    Json,
+}
+
+/// How requests are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Coding {
+    None,
+    Gzip,
 }
 
 /// What the server said to one request.
@@ -33,9 +43,17 @@ pub(crate) enum Answer {
 
 /// A connection; clones of a gRPC one share it as concurrent streams.
 #[derive(Clone)]
-pub(crate) enum Connection {
-    Grpc(http2::SendRequest<Full<Bytes>>, String),
-    Http(std::sync::Arc<tokio::sync::Mutex<http1::SendRequest<Full<Bytes>>>>, String),
+pub(crate) struct Connection {
+    protocol: Protocol,
+    coding: Coding,
+    authority: String,
+    sender: Sender,
+}
+
+#[derive(Clone)]
+enum Sender {
+    Http1(std::sync::Arc<tokio::sync::Mutex<http1::SendRequest<Full<Bytes>>>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
 }
 
 impl Connection {
@@ -43,11 +61,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection or the HTTP/2 handshake fails.
-    pub(crate) async fn open(protocol: Protocol, authority: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(protocol: Protocol, coding: Coding, authority: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(authority).await.with_context(|| format!("nothing answers at {authority}"))?;
         stream.set_nodelay(true)?;
         let io = TokioIo::new(stream);
-        match protocol {
+        let sender = match protocol {
             Protocol::Grpc => {
                 let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                     .initial_stream_window_size(1 << 20)
@@ -56,45 +74,81 @@ impl Connection {
                     .handshake(io)
                     .await?;
                 tokio::spawn(connection);
-                Ok(Self::Grpc(sender, authority.to_owned()))
+                Sender::Http2(sender)
             }
-            Protocol::Http => {
+            Protocol::Http | Protocol::Json => {
                 let (sender, connection) = http1::handshake(io).await?;
                 tokio::spawn(connection);
-                Ok(Self::Http(std::sync::Arc::new(tokio::sync::Mutex::new(sender)), authority.to_owned()))
+                Sender::Http1(std::sync::Arc::new(tokio::sync::Mutex::new(sender)))
             }
-        }
+        };
+        Ok(Self { protocol, coding, authority: authority.to_owned(), sender })
     }
 
-    /// Sends one encoded `ExportTraceServiceRequest` and returns the server's answer.
+    /// Returns the body that carries an encoded `ExportTraceServiceRequest`.
+    ///
+    /// # Errors
+    /// When it is too long for its framing.
+    pub(crate) fn encode(&self, message: Vec<u8>) -> anyhow::Result<Bytes> {
+        let body = match self.coding {
+            Coding::None => message,
+            Coding::Gzip => {
+                let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                gzip.write_all(&message)?;
+                gzip.finish()?
+            }
+        };
+        if self.protocol != Protocol::Grpc {
+            return Ok(body.into());
+        }
+        let mut framed = Vec::with_capacity(5 + body.len());
+        framed.push(u8::from(self.coding != Coding::None));
+        framed.extend_from_slice(&u32::try_from(body.len())?.to_be_bytes());
+        framed.extend_from_slice(&body);
+        Ok(framed.into())
+    }
+
+    /// Sends a body of [`Connection::encode`] and returns the server's answer.
     ///
     /// # Errors
     /// When the connection breaks before the answer is complete: nothing is known of the request then.
-    pub(crate) async fn send(&self, request: Bytes) -> anyhow::Result<Answer> {
-        match self {
-            Self::Grpc(sender, authority) => {
+    pub(crate) async fn send(&self, body: Bytes) -> anyhow::Result<Answer> {
+        let request = self.request(body)?;
+        match &self.sender {
+            Sender::Http2(sender) => {
                 let mut sender = sender.clone();
                 sender.ready().await?;
-                grpc_answer(sender.send_request(grpc_request(authority, &request)?).await?).await
+                grpc_answer(sender.send_request(request).await?).await
             }
-            Self::Http(sender, authority) => {
+            Sender::Http1(sender) => {
                 let mut sender = sender.lock().await;
                 sender.ready().await?;
-                http_answer(sender.send_request(http_request(authority, request)?).await?).await
+                http_answer(sender.send_request(request).await?, self.protocol).await
             }
         }
     }
-}
 
-fn grpc_request(authority: &str, message: &[u8]) -> anyhow::Result<Request<Full<Bytes>>> {
-    let mut framed = Vec::with_capacity(5 + message.len());
-    framed.push(0);
-    framed.extend_from_slice(&u32::try_from(message.len())?.to_be_bytes());
-    framed.extend_from_slice(message);
-    Ok(Request::post(format!("http://{authority}/opentelemetry.proto.collector.trace.v1.TraceService/Export"))
-        .header(header::CONTENT_TYPE, "application/grpc")
-        .header(header::TE, "trailers")
-        .body(Full::new(Bytes::from(framed)))?)
+    fn request(&self, body: Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
+        let authority = &self.authority;
+        let request = match self.protocol {
+            Protocol::Grpc => {
+                let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+                Request::post(format!("http://{authority}{path}")).header(header::TE, "trailers")
+            }
+            Protocol::Http | Protocol::Json => Request::post("/v1/traces").header(header::HOST, authority),
+        };
+        let content_type = match self.protocol {
+            Protocol::Grpc => "application/grpc",
+            Protocol::Http => "application/x-protobuf",
+            Protocol::Json => "application/json",
+        };
+        let request = match (self.coding, self.protocol) {
+            (Coding::None, _) => request,
+            (Coding::Gzip, Protocol::Grpc) => request.header("grpc-encoding", "gzip"),
+            (Coding::Gzip, _) => request.header(header::CONTENT_ENCODING, "gzip"),
+        };
+        Ok(request.header(header::CONTENT_TYPE, content_type).body(Full::new(body))?)
+    }
 }
 
 async fn grpc_answer(response: Response<Incoming>) -> anyhow::Result<Answer> {
@@ -111,18 +165,12 @@ async fn grpc_answer(response: Response<Incoming>) -> anyhow::Result<Answer> {
     }
 }
 
-fn http_request(authority: &str, message: Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
-    Ok(Request::post("/v1/traces")
-        .header(header::HOST, authority)
-        .header(header::CONTENT_TYPE, "application/x-protobuf")
-        .body(Full::new(message))?)
-}
-
-async fn http_answer(response: Response<Incoming>) -> anyhow::Result<Answer> {
+async fn http_answer(response: Response<Incoming>, protocol: Protocol) -> anyhow::Result<Answer> {
     let (head, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
     let after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     match head.status.as_u16() {
+        200 if protocol == Protocol::Json => accepted_json(&body),
         200 => accepted(&body),
         429 | 502..=504 => Ok(Answer::Retry(after.map(Duration::from_secs))),
         status => Ok(Answer::Refused(format!("HTTP status {status}"))),
@@ -136,4 +184,11 @@ fn accepted(body: &[u8]) -> anyhow::Result<Answer> {
     };
     let rejected = response.partial_success.map_or(0, |partial| partial.rejected_spans);
     Ok(Answer::Accepted { rejected_spans: rejected.unsigned_abs() })
+}
+
+fn accepted_json(body: &[u8]) -> anyhow::Result<Answer> {
+    let response: serde_json::Value = serde_json::from_slice(body).context("an answer that is no JSON")?;
+    // A 64-bit number: a string, or absent.
+    let rejected = response["partialSuccess"]["rejectedSpans"].as_str().unwrap_or("0");
+    Ok(Answer::Accepted { rejected_spans: rejected.parse()? })
 }

@@ -13,6 +13,8 @@ pub(crate) struct Tally {
     rejected_spans: u64,
     pub(crate) retries: u64,
     pub(crate) reconnects: u64,
+    /// In requests that the server put off and that were not sent again.
+    pub(crate) given_up_spans: u64,
     errors: u64,
     first_error: Option<String>,
     latencies_micros: Vec<u32>,
@@ -35,13 +37,14 @@ impl Tally {
         self.rejected_spans += other.rejected_spans;
         self.retries += other.retries;
         self.reconnects += other.reconnects;
+        self.given_up_spans += other.given_up_spans;
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
         self.latencies_micros.extend(other.latencies_micros);
     }
 
-    /// Returns the figures of a run of `elapsed` with requests of `request_bytes`.
-    pub(crate) fn figures(mut self, elapsed: Duration, request_bytes: usize, server: Option<Spent>) -> Figures {
+    /// Returns the figures of a run.
+    pub(crate) fn figures(mut self, sent: Sent, server: Option<Spent>) -> Figures {
         self.latencies_micros.sort_unstable();
         let at = |share: f64| {
             let last = self.latencies_micros.len().saturating_sub(1);
@@ -52,13 +55,15 @@ impl Tally {
         let millions = self.acknowledged_spans as f64 / 1e6;
         Figures {
             acknowledged_spans: self.acknowledged_spans,
-            acknowledged_spans_per_second: (self.acknowledged_spans as f64 / elapsed.as_secs_f64()).round(),
-            seconds: elapsed.as_secs_f64(),
-            request_bytes,
+            acknowledged_spans_per_second: (self.acknowledged_spans as f64 / sent.seconds).round(),
+            seconds: sent.seconds,
+            request_bytes: sent.request_bytes.round(),
+            span_bytes: sent.span_bytes.round(),
             latency_ms: Latency { p50: at(0.50), p90: at(0.90), p99: at(0.99), max: at(1.0) },
             rejected_spans: self.rejected_spans,
             retries: self.retries,
             reconnects: self.reconnects,
+            given_up_spans: self.given_up_spans,
             errors: self.errors,
             first_error: self.first_error,
             load_average: load_average(),
@@ -68,17 +73,30 @@ impl Tally {
     }
 }
 
+/// What a run sent.
+pub(crate) struct Sent {
+    pub(crate) seconds: f64,
+    /// Of one request on average.
+    pub(crate) request_bytes: f64,
+    /// Of one span on average.
+    pub(crate) span_bytes: f64,
+}
+
 /// The figures of one run.
 #[derive(Serialize)]
 pub(crate) struct Figures {
     acknowledged_spans: u64,
     acknowledged_spans_per_second: f64,
     seconds: f64,
-    request_bytes: usize,
+    /// Before compression, on average.
+    request_bytes: f64,
+    /// Of one span in protobuf, on average.
+    span_bytes: f64,
     latency_ms: Latency,
     pub(crate) rejected_spans: u64,
     retries: u64,
     reconnects: u64,
+    given_up_spans: u64,
     pub(crate) errors: u64,
     first_error: Option<String>,
     /// Of the last minute, when the run ended; absent where the system does not tell.
@@ -112,8 +130,8 @@ impl Figures {
         )?;
         writeln!(
             out,
-            "refused       {} spans for good, {} answers to retry, {} connections broken, {} errors",
-            self.rejected_spans, self.retries, self.reconnects, self.errors
+            "refused       {} spans for good, {} answers to retry, {} spans given up, {} connections broken, {} errors",
+            self.rejected_spans, self.retries, self.given_up_spans, self.reconnects, self.errors
         )?;
         if let Some(error) = &self.first_error {
             writeln!(out, "first error   {error}")?;

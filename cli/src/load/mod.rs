@@ -15,9 +15,9 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use client::{Answer, Connection, Protocol};
-use meter::{Process, Tally};
-use template::Template;
+use client::{Answer, Coding, Connection, Protocol};
+use meter::{Process, Sent, Tally};
+use template::{Encoding, Kind, Mix, Template};
 
 /// Send realistic GenAI agent spans over OTLP and report acknowledged spans a second, latencies and errors.
 ///
@@ -27,13 +27,20 @@ use template::Template;
 #[command(after_help = "Examples:
   spanseal load                                        one million spans to 127.0.0.1:4317
   spanseal load --rate 50000 --seconds 30 --pid 1234   open loop, and what it costs process 1234
-  spanseal load --protocol http --batch 64 --connections 32")]
+  spanseal load --protocol http --batch 64 --connections 32
+  spanseal load --mix heavy-tail --compression gzip    a few spans of megabytes, compressed")]
 pub(crate) struct Load {
     /// Where the spans go: host and port.
     #[arg(long, default_value = "127.0.0.1:4317", value_name = "HOST:PORT")]
     to: String,
     #[arg(long, value_enum, default_value = "grpc")]
     protocol: Protocol,
+    /// How requests are compressed.
+    #[arg(long, value_enum, default_value = "none")]
+    compression: Coding,
+    /// How large spans are.
+    #[arg(long, value_enum, default_value = "usual")]
+    mix: Mix,
     /// Connections to open.
     #[arg(long, default_value_t = 4)]
     connections: usize,
@@ -55,6 +62,9 @@ pub(crate) struct Load {
     /// Keep on over broken connections and retryable answers, for as long as this many seconds.
     #[arg(long, default_value_t = 30)]
     patience_seconds: u64,
+    /// Take "try again later" for an answer, and count it: what a server does with more than it can take.
+    #[arg(long)]
+    give_up: bool,
     /// Number of this run: makes its trace and span ids.
     #[arg(long)]
     run: Option<u64>,
@@ -92,8 +102,8 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<std::process::ExitCode> {
     let process = shared.load.pid.map(Process::watch).transpose()?;
     let mut workers = JoinSet::new();
     for _ in 0..shared.load.connections {
-        let connection = Connection::open(shared.load.protocol, &shared.load.to).await?;
-        let in_flight = if shared.load.protocol == Protocol::Http { 1 } else { shared.load.in_flight };
+        let connection = shared.load.connect().await?;
+        let in_flight = if shared.load.protocol == Protocol::Grpc { shared.load.in_flight } else { 1 };
         for _ in 0..in_flight {
             workers.spawn(work(Arc::clone(&shared), connection.clone()));
         }
@@ -103,16 +113,28 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<std::process::ExitCode> {
         tally.add(worker?);
     }
     let elapsed = shared.started.elapsed();
-    let figures = tally.figures(elapsed, shared.templates[0].len(), process.map(Process::finish).transpose()?);
+    let sent = Sent {
+        seconds: elapsed.as_secs_f64(),
+        request_bytes: shared.mean(Template::len),
+        span_bytes: shared.mean(Template::span_bytes) / shared.load.batch as f64,
+    };
+    let figures = tally.figures(sent, process.map(Process::finish).transpose()?);
     shared.load.output.print(&figures, |figures, out| figures.write(out))?;
     let complete = figures.errors == 0 && figures.rejected_spans == 0;
     Ok(if complete { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::from(1) })
 }
 
+impl Load {
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        Connection::open(self.protocol, self.compression, &self.to).await
+    }
+}
+
 impl Shared {
     fn new(load: Load) -> anyhow::Result<Self> {
-        let templates =
-            (0..TEMPLATES).map(|seed| Template::new(load.batch, seed * 77 + 1)).collect::<Result<_, _>>()?;
+        let encoding = if load.protocol == Protocol::Json { Encoding::Json } else { Encoding::Protobuf };
+        let kind = Kind { spans: load.batch, mix: load.mix, encoding };
+        let templates = (0..TEMPLATES).map(|seed| Template::new(kind, seed)).collect::<Result<_, _>>()?;
         let acknowledged = match &load.acknowledged {
             Some(path) => {
                 let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
@@ -131,6 +153,11 @@ impl Shared {
             started: Instant::now(),
             acknowledged,
         })
+    }
+
+    /// Returns the mean of what the templates have of something.
+    fn mean(&self, of: impl Fn(&Template) -> usize) -> f64 {
+        self.templates.iter().map(of).sum::<usize>() as f64 / self.templates.len() as f64
     }
 
     /// Returns the next request's number and when it is due, or nothing when the run is over.
@@ -172,8 +199,13 @@ async fn work(shared: Arc<Shared>, mut connection: Connection) -> Tally {
         let mut request = Vec::with_capacity(template.len());
         template.write(&mut request, shared.run, number * shared.load.batch as u64, now_unix_nano());
         let spans = template.spans() as u64;
-        match deliver(&shared, &mut connection, Bytes::from(request), &mut tally).await {
-            Ok(rejected) => {
+        let delivered = async {
+            let request = connection.encode(request)?;
+            deliver(&shared, &mut connection, request, &mut tally).await
+        };
+        match delivered.await {
+            Ok(None) => tally.given_up_spans += spans,
+            Ok(Some(rejected)) => {
                 tally.accepted(spans - rejected.min(spans), rejected, due.elapsed());
                 if let Err(error) = shared.record_acknowledged(number, template) {
                     tally.failed(error);
@@ -185,21 +217,25 @@ async fn work(shared: Arc<Shared>, mut connection: Connection) -> Tally {
     tally
 }
 
-/// Sends until the server takes or refuses the request, the same bytes each time; returns the spans it rejected.
+/// Sends until the server takes or refuses the request, the same bytes each time; returns the spans it rejected, or nothing
+/// when it was given up.
 async fn deliver(
     shared: &Shared,
     connection: &mut Connection,
     request: Bytes,
     tally: &mut Tally,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Option<u64>> {
     let patience = Instant::now() + Duration::from_secs(shared.load.patience_seconds);
     let mut pause = Duration::from_millis(50);
     loop {
         let wait = match connection.send(request.clone()).await {
-            Ok(Answer::Accepted { rejected_spans }) => return Ok(rejected_spans),
+            Ok(Answer::Accepted { rejected_spans }) => return Ok(Some(rejected_spans)),
             Ok(Answer::Refused(why)) => anyhow::bail!(why),
             Ok(Answer::Retry(after)) => {
                 tally.retries += 1;
+                if shared.load.give_up {
+                    return Ok(None);
+                }
                 ensure!(
                     Instant::now() < patience,
                     "the server refused for {} s (--patience-seconds)",
@@ -214,7 +250,7 @@ async fn deliver(
                         error.context(format!("no answer for {} s (--patience-seconds)", shared.load.patience_seconds))
                     );
                 }
-                if let Ok(fresh) = Connection::open(shared.load.protocol, &shared.load.to).await {
+                if let Ok(fresh) = shared.load.connect().await {
                     *connection = fresh;
                 }
                 pause
@@ -229,4 +265,5 @@ fn now_unix_nano() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-const TEMPLATES: u64 = 8;
+/// So many that one in them has a span of 1, 2 and 4 MB each, in the mix that has them.
+const TEMPLATES: u64 = 24;

@@ -3,6 +3,8 @@
 //! A generator that encodes each span would measure itself: encoding costs more than sealing. Here a request is encoded
 //! once, and each send copies it and writes fresh ids and times over the old ones.
 
+mod json;
+
 use anyhow::Context as _;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
@@ -13,10 +15,36 @@ use prost::Message as _;
 /// Spans in one trace: an `invoke_agent` root and its children.
 pub(crate) const SPANS_PER_TRACE: usize = 8;
 
+/// How large spans are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mix {
+    /// 1.2 KB each.
+    Usual,
+    /// 90 % 1.3 KB, 9 % 8 KB, 1 % 64 KB, and one of 1 to 4 MB in about 4,000.
+    HeavyTail,
+}
+
+/// How requests are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Protobuf,
+    Json,
+}
+
+/// What requests are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) spans: usize,
+    pub(crate) mix: Mix,
+    pub(crate) encoding: Encoding,
+}
+
 /// One encoded `ExportTraceServiceRequest` and where each span's ids and times lie in it.
 pub(crate) struct Template {
     bytes: Vec<u8>,
+    encoding: Encoding,
     spans: Vec<Places>,
+    span_bytes: usize,
 }
 
 /// Byte offsets inside the request.
@@ -29,22 +57,27 @@ struct Places {
 }
 
 impl Template {
-    /// Encodes a request of `spans` spans with texts drawn from `seed`.
+    /// Encodes the request number `seed` of a kind.
     ///
     /// # Errors
     /// When a placeholder cannot be found again in the encoded bytes.
-    pub(crate) fn new(spans: usize, seed: u64) -> anyhow::Result<Self> {
-        let mut words = Words(seed | 1);
-        let request = request((0..spans).map(|n| span(n, &mut words)).collect());
-        let bytes = request.encode_to_vec();
+    pub(crate) fn new(kind: Kind, seed: u64) -> anyhow::Result<Self> {
+        let Kind { spans, mix, encoding } = kind;
+        let mut words = Words(seed * 77 + 1);
+        let request = request((0..spans).map(|n| span(n, note_len(mix, seed, n), &mut words)).collect());
+        let span_bytes = request.resource_spans[0].scope_spans[0].spans.iter().map(Span::encoded_len).sum();
+        let bytes = match encoding {
+            Encoding::Protobuf => request.encode_to_vec(),
+            Encoding::Json => json::encode(&request),
+        };
         let mut from = 0;
         let mut places = Vec::with_capacity(spans);
         for n in 0..spans {
-            let place = Places::find(&bytes, from, n).context("a placeholder was lost in encoding")?;
+            let place = Places::find(&bytes, encoding, from, n).context("a placeholder was lost in encoding")?;
             from = place.end;
             places.push(place);
         }
-        Ok(Self { bytes, spans: places })
+        Ok(Self { bytes, encoding, spans: places, span_bytes })
     }
 
     /// Returns the number of spans in the request.
@@ -57,6 +90,11 @@ impl Template {
         self.bytes.len()
     }
 
+    /// Returns what its spans take in protobuf, without resource, scope and framing.
+    pub(crate) fn span_bytes(&self) -> usize {
+        self.span_bytes
+    }
+
     /// Appends the request to `out` with the ids of spans `first..` of the run and times ending at `now_unix_nano`.
     pub(crate) fn write(&self, out: &mut Vec<u8>, run: u64, first: u64, now_unix_nano: u64) {
         let base = out.len();
@@ -66,14 +104,30 @@ impl Template {
             let number = first + n;
             let trace = number / SPANS_PER_TRACE as u64;
             let root = trace * SPANS_PER_TRACE as u64;
-            put(out, places.trace_id, &run.to_be_bytes());
-            put(out, places.trace_id + 8, &trace.to_be_bytes());
-            put(out, places.span_id, &span_id(run, number));
+            let mut trace_id = [0; 16];
+            trace_id[..8].copy_from_slice(&run.to_be_bytes());
+            trace_id[8..].copy_from_slice(&trace.to_be_bytes());
+            self.put_id(out, places.trace_id, &trace_id);
+            self.put_id(out, places.span_id, &span_id(run, number));
             if let Some(parent) = places.parent_span_id {
-                put(out, parent, &span_id(run, root));
+                self.put_id(out, parent, &span_id(run, root));
             }
-            put(out, places.start, &(now_unix_nano - 40_000_000).to_le_bytes());
-            put(out, places.end, &now_unix_nano.to_le_bytes());
+            self.put_time(out, places.start, now_unix_nano - 40_000_000);
+            self.put_time(out, places.end, now_unix_nano);
+        }
+    }
+
+    fn put_id(&self, out: &mut [u8], at: usize, id: &[u8]) {
+        match self.encoding {
+            Encoding::Protobuf => put(out, at, id),
+            Encoding::Json => put(out, at, json::hex(id).as_bytes()),
+        }
+    }
+
+    fn put_time(&self, out: &mut [u8], at: usize, unix_nano: u64) {
+        match self.encoding {
+            Encoding::Protobuf => put(out, at, &unix_nano.to_le_bytes()),
+            Encoding::Json => put(out, at, json::time(unix_nano).as_bytes()),
         }
     }
 }
@@ -85,17 +139,36 @@ pub(crate) fn span_id(run: u64, number: u64) -> [u8; 8] {
 
 impl Places {
     /// Finds the placeholders of span `n` at or after `from`: fields ascend, so each is looked for after the one before it.
-    fn find(bytes: &[u8], from: usize, n: usize) -> Option<Self> {
+    fn find(bytes: &[u8], encoding: Encoding, from: usize, n: usize) -> Option<Self> {
         let after = |start: usize, needle: &[u8]| {
             bytes[start..].windows(needle.len()).position(|window| window == needle).map(|at| start + at)
         };
-        let trace_id = after(from, &placeholder_trace(n))?;
-        let span_id = after(trace_id, &placeholder_span(n))?;
+        let id = |id: &[u8]| match encoding {
+            Encoding::Protobuf => id.to_vec(),
+            Encoding::Json => json::hex(id).into_bytes(),
+        };
+        let time = |time: u64| match encoding {
+            Encoding::Protobuf => time.to_le_bytes().to_vec(),
+            Encoding::Json => json::time(time).into_bytes(),
+        };
+        let trace_id = after(from, &id(&placeholder_trace(n)))?;
+        let span_id = after(trace_id, &id(&placeholder_span(n)))?;
         let parent = !n.is_multiple_of(SPANS_PER_TRACE);
-        let parent_span_id = if parent { Some(after(span_id + 8, &PLACEHOLDER_PARENT)?) } else { None };
-        let start = after(span_id + 8, &PLACEHOLDER_START.to_le_bytes())?;
-        let end = after(start, &PLACEHOLDER_END.to_le_bytes())?;
+        let parent_span_id = if parent { Some(after(span_id + 8, &id(&PLACEHOLDER_PARENT))?) } else { None };
+        let start = after(span_id + 8, &time(PLACEHOLDER_START))?;
+        let end = after(start, &time(PLACEHOLDER_END))?;
         Some(Self { trace_id, span_id, parent_span_id, start, end })
+    }
+}
+
+/// Returns the length of the text that makes span `n` of request `seed` as large as the mix wants it.
+fn note_len(mix: Mix, seed: u64, n: usize) -> usize {
+    match (mix, n % 100) {
+        (Mix::Usual, _) => 420,
+        (Mix::HeavyTail, _) if n == 77 && seed.is_multiple_of(8) => 1 << 20 << (seed / 8 % 3),
+        (Mix::HeavyTail, 0..90) => 500,
+        (Mix::HeavyTail, 90..99) => 7_200,
+        (Mix::HeavyTail, _) => 63_000,
     }
 }
 
@@ -114,8 +187,9 @@ fn placeholder_span(n: usize) -> [u8; 8] {
 }
 
 const PLACEHOLDER_PARENT: [u8; 8] = [0x96; 8];
-const PLACEHOLDER_START: u64 = 0x1111_2222_3333_4444;
-const PLACEHOLDER_END: u64 = 0x5555_6666_7777_1888;
+// As long in decimal as the times of this century.
+const PLACEHOLDER_START: u64 = 1_111_222_233_334_444_555;
+const PLACEHOLDER_END: u64 = 1_666_777_788_889_999_000;
 
 fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     let resource = Resource {
@@ -143,8 +217,9 @@ fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     }
 }
 
-/// One span of about 20 attributes and 1.2 KB: an agent run, a model call or a tool call, by its place in the trace.
-fn span(n: usize, words: &mut Words) -> Span {
+/// One span of about 20 attributes and 0.8 KB beside its note: an agent run, a model call or a tool call, by its place in
+/// the trace.
+fn span(n: usize, note_len: usize, words: &mut Words) -> Span {
     let place = n % SPANS_PER_TRACE;
     let tool = ["search_orders", "read_ticket", "update_ticket", "refund_order"][place % 4];
     let (name, operation) = match place {
@@ -160,14 +235,14 @@ fn span(n: usize, words: &mut Words) -> Span {
         kind: span::SpanKind::Internal as i32,
         start_time_unix_nano: PLACEHOLDER_START,
         end_time_unix_nano: PLACEHOLDER_END,
-        attributes: attributes(operation, tool, words),
+        attributes: attributes(operation, tool, note_len, words),
         status: Some(Status { message: String::new(), code: 1 }),
         flags: 1,
         ..Span::default()
     }
 }
 
-fn attributes(operation: &str, tool: &str, words: &mut Words) -> Vec<KeyValue> {
+fn attributes(operation: &str, tool: &str, note_len: usize, words: &mut Words) -> Vec<KeyValue> {
     vec![
         text("gen_ai.operation.name", operation),
         text("gen_ai.provider.name", "openai"),
@@ -188,7 +263,7 @@ fn attributes(operation: &str, tool: &str, words: &mut Words) -> Vec<KeyValue> {
         text("server.address", "api.internal.example"),
         int("server.port", 443),
         text("app.ticket", &format!("OPS-{}", words.below(90_000))),
-        text("app.note", &words.sentence(420)),
+        text("app.note", &words.sentence(note_len)),
     ]
 }
 
@@ -240,25 +315,68 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn writes_requests_that_decode_with_unique_ids_and_parents_in_their_trace() {
-        let template = Template::new(64, 7).unwrap();
-        let mut bytes = Vec::new();
-        template.write(&mut bytes, 3, 128, 2_000_000_000_000_000_000);
-        let request = ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap();
-        let spans = &request.resource_spans[0].scope_spans[0].spans;
+    fn kind(mix: Mix, encoding: Encoding) -> Kind {
+        Kind { spans: 128, mix, encoding }
+    }
+
+    #[track_caller]
+    fn check_ids(spans: &[Span]) {
         let ids: HashSet<_> = spans.iter().map(|span| span.span_id.clone()).collect();
-        assert_eq!(ids.len(), 64);
+        assert_eq!(ids.len(), 128);
         for (n, span) in spans.iter().enumerate() {
             assert_eq!(span.span_id, span_id(3, 128 + n as u64));
             assert_eq!(span.attributes.len(), 20);
+            assert_eq!(span.start_time_unix_nano, 1_999_999_999_960_000_000);
             assert_eq!(span.end_time_unix_nano, 2_000_000_000_000_000_000);
             let root = &spans[n / SPANS_PER_TRACE * SPANS_PER_TRACE];
             assert_eq!(span.trace_id, root.trace_id);
             assert_eq!(span.parent_span_id.is_empty(), n.is_multiple_of(SPANS_PER_TRACE));
             assert!(span.parent_span_id.is_empty() || span.parent_span_id == root.span_id);
         }
-        let bytes_per_span = bytes.len() / 64;
+    }
+
+    fn written(kind: Kind) -> Vec<u8> {
+        let template = Template::new(kind, 7).unwrap();
+        let mut bytes = Vec::new();
+        template.write(&mut bytes, 3, 128, 2_000_000_000_000_000_000);
+        assert_eq!(bytes.len(), template.len());
+        bytes
+    }
+
+    fn decoded(kind: Kind) -> Vec<Span> {
+        let mut request = ExportTraceServiceRequest::decode(written(kind).as_slice()).unwrap();
+        request.resource_spans.remove(0).scope_spans.remove(0).spans
+    }
+
+    #[test]
+    fn writes_requests_that_decode_with_unique_ids_and_parents_in_their_trace() {
+        let spans = decoded(kind(Mix::Usual, Encoding::Protobuf));
+        check_ids(&spans);
+        let bytes_per_span = spans.iter().map(Span::encoded_len).sum::<usize>() / spans.len();
         assert!((1_100..1_300).contains(&bytes_per_span), "{bytes_per_span} bytes a span");
+    }
+
+    #[test]
+    fn writes_the_same_spans_in_json() {
+        let json: serde_json::Value = serde_json::from_slice(&written(kind(Mix::Usual, Encoding::Json))).unwrap();
+        let spans = &json["resourceSpans"][0]["scopeSpans"][0]["spans"];
+        let expected = decoded(kind(Mix::Usual, Encoding::Protobuf));
+        assert_eq!(spans.as_array().unwrap().len(), expected.len());
+        for (n, span) in expected.iter().enumerate() {
+            assert_eq!(spans[n]["spanId"], json::hex(&span.span_id));
+            assert_eq!(spans[n]["traceId"], json::hex(&span.trace_id));
+            assert_eq!(spans[n]["endTimeUnixNano"], span.end_time_unix_nano.to_string());
+            assert_eq!(spans[n]["attributes"].as_array().unwrap().len(), span.attributes.len());
+        }
+    }
+
+    #[test]
+    fn has_a_heavy_tail_when_asked() {
+        let spans = decoded(kind(Mix::HeavyTail, Encoding::Protobuf));
+        check_ids(&spans);
+        let at_least = |bytes: usize| spans.iter().filter(|span| span.encoded_len() >= bytes).count();
+        assert_eq!((at_least(1_200), at_least(7_000), at_least(60_000)), (128, 10, 1));
+        let large = Template::new(kind(Mix::HeavyTail, Encoding::Protobuf), 8).unwrap();
+        assert!(large.len() > 2 << 20);
     }
 }
