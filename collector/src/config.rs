@@ -78,6 +78,8 @@ pub struct Http {
 pub struct Seal {
     /// Requests that may wait for the stream's thread.
     pub queue_requests_max: NonZeroUsize,
+    /// Bytes of the requests that may wait; a larger request waits alone.
+    pub queue_bytes_max: NonZeroUsize,
     /// What one write and one fsync cover.
     pub group_bytes_max: NonZeroUsize,
     pub segment_bytes_max: NonZeroU64,

@@ -115,6 +115,7 @@ impl Check<'_> {
         let segment_bytes_max = self.number("seal.segment_bytes_max", raw.segment_bytes_max, 1 << 20, 1 << 40);
         Seal {
             queue_requests_max: self.count("seal.queue_requests_max", raw.queue_requests_max, 1_000_000),
+            queue_bytes_max: self.count("seal.queue_bytes_max", raw.queue_bytes_max, GIB),
             group_bytes_max,
             segment_bytes_max: NonZeroU64::new(segment_bytes_max).unwrap_or(NonZeroU64::MIN),
             checkpoint: self.seconds("seal.checkpoint_seconds", raw.checkpoint_seconds, HOUR),

@@ -108,6 +108,7 @@ impl Default for Http {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Seal {
     pub(super) queue_requests_max: u64,
+    pub(super) queue_bytes_max: u64,
     pub(super) group_bytes_max: u64,
     pub(super) segment_bytes_max: u64,
     pub(super) checkpoint_seconds: u64,
@@ -122,6 +123,7 @@ impl Default for Seal {
     fn default() -> Self {
         Self {
             queue_requests_max: 1024,
+            queue_bytes_max: 24 << 20,
             group_bytes_max: 8 << 20,
             segment_bytes_max: 256 << 20,
             checkpoint_seconds: 1,

@@ -61,7 +61,8 @@ pub fn open(
     let now = clocks.now();
     let ground = Ground::take(storage, &config.data_dir, config.name.as_deref(), &now)?;
     let subjects = Box::new(SubjectFile::open(&ground.dir.subjects())?);
-    let gate = Arc::new(Gate::new(metrics.seal.queue_requests.clone()));
+    let queue_bytes_max = config.seal.queue_bytes_max.get() as u64;
+    let gate = Arc::new(Gate::new(queue_bytes_max, metrics.seal.queue_requests.clone()));
     let keys = ground.keys.clone();
     let scanner = scanner(config, &keys)?;
     let equipment = Equipment {
@@ -82,7 +83,7 @@ pub fn open(
     let durable = checkpoints.durable.clone();
     let (way_in, parcels) = sync_channel(config.seal.queue_requests_max.get());
     let group_bytes_max = config.seal.group_bytes_max.get();
-    let thread = StreamThread { stream, parcels, gate: gate.clone(), clocks, group_bytes_max };
+    let thread = StreamThread { stream, parcels, clocks, group_bytes_max };
     Ok(Sealing {
         intake: Intake::new(Arc::new(Door { scanner, parcels: way_in, gate })),
         durable,

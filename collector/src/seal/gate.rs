@@ -1,29 +1,44 @@
-//! What the way in and the stream's thread both count.
+//! The queue's limit, and what the way in and the stream's thread both count.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::gauge::Gauge;
 
-/// Counters that both sides of the queue write to.
-#[derive(Debug, Default)]
+/// What both sides of the queue write to.
+#[derive(Debug)]
 pub(crate) struct Gate {
     /// Spans answered retryably, ever.
     refused: AtomicU64,
+    bytes_max: u64,
+    /// Bytes of the requests in the queue.
+    bytes: AtomicU64,
     /// Requests in the queue.
     waiting: Gauge,
 }
 
+/// A request's place in the queue, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Place {
+    gate: Arc<Gate>,
+    bytes: u64,
+}
+
 impl Gate {
-    pub(crate) fn new(waiting: Gauge) -> Self {
-        Self { refused: AtomicU64::new(0), waiting }
+    /// Requests of `bytes_max` may wait together; a larger one only alone.
+    pub(crate) fn new(bytes_max: u64, waiting: Gauge) -> Self {
+        Self { refused: AtomicU64::new(0), bytes_max, bytes: AtomicU64::new(0), waiting }
     }
 
-    pub(crate) fn enter(&self) {
+    /// Returns a place for a request of so many bytes, if there is one.
+    ///
+    /// What waits longer than it takes to seal some groups only makes every answer late and takes memory: senders wait
+    /// better where they are.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: u64) -> Option<Place> {
+        let more = |taken: u64| (taken == 0 || taken + bytes <= self.bytes_max).then_some(taken + bytes);
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         self.waiting.inc();
-    }
-
-    pub(crate) fn leave(&self) {
-        self.waiting.dec();
+        Some(Place { gate: Arc::clone(self), bytes })
     }
 
     pub(crate) fn refuse(&self, spans: u64) {
@@ -33,5 +48,32 @@ impl Gate {
     /// Returns the spans answered retryably since the process started.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.gate.waiting.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lets_so_many_bytes_wait_and_a_larger_request_alone() {
+        let gate = Arc::new(Gate::new(100, Gauge::default()));
+        let first = gate.enter(60).unwrap();
+        assert!(gate.enter(41).is_none());
+        let second = gate.enter(40).unwrap();
+        drop(first);
+        assert!(gate.enter(101).is_none());
+        drop(second);
+        let large = gate.enter(101).unwrap();
+        assert!(gate.enter(1).is_none());
+        drop(large);
+        assert_eq!((gate.bytes.load(Ordering::Relaxed), gate.waiting.get()), (0, 0));
     }
 }

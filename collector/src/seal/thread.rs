@@ -1,10 +1,9 @@
 //! The stream's thread: takes whatever waits, and hands it to the stream as one group.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::gate::Gate;
+use super::gate::Place;
 use super::moment::Clocks;
 use super::parcel::Parcel;
 use super::stream::{Stream, StreamError};
@@ -12,8 +11,7 @@ use super::stream::{Stream, StreamError};
 /// What the thread owns beside the stream.
 pub(crate) struct StreamThread {
     pub(crate) stream: Stream,
-    pub(crate) parcels: Receiver<Parcel>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) parcels: Receiver<(Parcel, Place)>,
     pub(crate) clocks: Clocks,
     pub(crate) group_bytes_max: usize,
 }
@@ -29,7 +27,8 @@ impl StreamThread {
         let mut group = Vec::new();
         loop {
             match self.parcels.recv_timeout(TICK) {
-                Ok(parcel) => {
+                Ok((parcel, place)) => {
+                    drop(place);
                     self.fill(&mut group, parcel);
                     self.stream.group(&mut group, &self.clocks.now())?;
                 }
@@ -43,13 +42,11 @@ impl StreamThread {
 
     fn fill(&mut self, group: &mut Vec<Parcel>, first: Parcel) {
         let mut bytes = first.request.len();
-        self.gate.leave();
         group.push(first);
         while bytes < self.group_bytes_max
-            && let Ok(parcel) = self.parcels.try_recv()
+            && let Ok((parcel, _)) = self.parcels.try_recv()
         {
             bytes += parcel.request.len();
-            self.gate.leave();
             group.push(parcel);
         }
     }

@@ -90,21 +90,26 @@ async fn seals_what_many_senders_submit_and_stops_cleanly() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn refuses_retryably_when_the_queue_is_full_and_when_it_has_stopped() {
+async fn check_full_queue(settings: &str) {
     let directory = tempfile::tempdir().unwrap();
     let (metrics, health) = (Arc::new(Metrics::new()), Health::of(&["seal"]));
-    let config = config(directory.path(), "seal.queue_requests_max = 1");
+    let config = config(directory.path(), settings);
     let Sealing { intake, engine, .. } = opened(&config, &metrics, &health);
     // Nothing runs the engine, so the first request waits and the second finds the queue full.
     let (first, second) = (Request::of([1]), Request::of([2, 3]));
     let (mut waiting, full) = (Box::pin(submit(&intake, &first)), submit(&intake, &second));
     let waited = tokio::time::timeout(Duration::from_millis(1), &mut waiting).await;
-    assert!(waited.is_err());
-    assert!(matches!(full.await, Err(Refusal::Busy { .. })));
+    assert!(waited.is_err(), "{settings}");
+    assert!(matches!(full.await, Err(Refusal::Busy { .. })), "{settings}");
     drop(engine);
     assert_eq!(waiting.await, Err(Refusal::Stopping));
     assert_eq!(submit(&intake, &second).await, Err(Refusal::Stopping));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refuses_retryably_when_the_queue_is_full_and_when_it_has_stopped() {
+    check_full_queue("seal.queue_requests_max = 1").await;
+    check_full_queue("seal.queue_bytes_max = 1").await;
 }
 
 #[tokio::test]

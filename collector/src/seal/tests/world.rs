@@ -112,7 +112,7 @@ impl World {
             authority: Arc::new(Authority::new(&spanseal_authority::Config::default(), NAME).unwrap()),
             configuration: Bytes::from_static(b"# nothing"),
         };
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(Gate::new(u64::MAX, prometheus_client::metrics::gauge::Gauge::default()));
         let health = Health::of(&["seal"]);
         let equipment = Equipment {
             subjects: Box::new(self.subjects.clone()),
