@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod abridge;
+pub mod alike;
 pub mod canonical;
 pub mod cut;
 pub mod envelope;
