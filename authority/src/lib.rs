@@ -19,6 +19,7 @@ pub mod json;
 pub mod jws;
 pub mod key;
 mod members;
+pub mod mirrors;
 mod observed;
 pub mod reason;
 

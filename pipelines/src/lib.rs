@@ -1,7 +1,6 @@
 //! Consume, check, store; read back.
 
 pub mod check;
-mod claims;
 pub mod facet;
 pub mod find;
 mod hex;

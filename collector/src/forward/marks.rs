@@ -1,10 +1,11 @@
 //! What is written on a forwarded span: where it is sealed, the verdict, and the claims in readable form.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 use spanseal_authority::Reason;
-use spanseal_authority::approval::{self, Approval};
 use spanseal_authority::claims::Claims;
-use spanseal_authority::jws::Jws;
+use spanseal_authority::mirrors::{Mirror, mirrors};
 use spanseal_ledger::{EventId, Hash};
 use spanseal_schemas::event::{Assessment, Verdict};
 use spanseal_schemas::names;
@@ -78,23 +79,23 @@ impl Marks {
         }
     }
 
-    /// Adds the signed claims for people to read, but for those that the span carries in readable form itself.
+    /// Adds the signed claims for people to read, but for those that the span carries in readable form itself, and for
+    /// lists: not every backend takes those.
     fn claims(&mut self, span: &[u8]) {
         let mut token = None;
-        let mut carried: Vec<String> = Vec::new();
+        let mut said: HashSet<String> = HashSet::new();
         let scanned = scan::span(span, &mut |key, value| match value {
             AnyValue::String(text) if key == names::PROVENANCE_CLAIMS => token = Some(text.to_owned()),
-            _ if key.starts_with("provenance.") || key == names::GEN_AI_TOOL_NAME => carried.push(key.to_owned()),
+            _ if key.starts_with("provenance.") || key == names::GEN_AI_TOOL_NAME => drop(said.insert(key.to_owned())),
             _ => {}
         });
         let Some(claims) = scanned.ok().and(token).and_then(|token| Claims::read_unverified(&token).ok()) else {
             return;
         };
-        for (key, value) in mirrors(&claims) {
-            if !carried.iter().any(|carried| carried == key) {
-                self.text(key, &value);
-            }
-        }
+        mirrors(&claims, &mut |key, mirror| match mirror {
+            Mirror::Text(text) if said.insert(key.to_owned()) => self.text(key, text),
+            _ => {}
+        });
     }
 
     fn text(&mut self, key: &'static str, text: &str) {
@@ -102,32 +103,6 @@ impl Marks {
         let held = if whole { text.to_owned() } else { format!("sha256:{}", hex(&Sha256::digest(text))) };
         self.0.push((key, Value::Text(held)));
     }
-}
-
-/// Returns the claims that people look for, under the names of their readable attributes.
-fn mirrors(claims: &Claims) -> Vec<(&'static str, String)> {
-    let approval = claims.approval.as_deref().and_then(read_approval);
-    let party = |party: Option<&spanseal_authority::claims::Party>| party.map(|party| party.id.clone());
-    let mirrors = [
-        (names::PROVENANCE_ACTOR_ID, Some(claims.actor.id.clone())),
-        (names::PROVENANCE_INITIATOR_ID, party(claims.initiator.as_ref())),
-        (names::PROVENANCE_OWNER_ID, claims.owner.clone()),
-        (names::PROVENANCE_ACTION_TYPE, Some(claims.action.kind.clone())),
-        (names::PROVENANCE_ACTION_TARGET, claims.action.target.clone()),
-        (names::PROVENANCE_APPROVAL_ID, approval.as_ref().map(|approval| approval.id.clone())),
-        (names::PROVENANCE_APPROVAL_APPROVER, approval.map(|approval| approval.approver)),
-        (names::PROVENANCE_BUSINESS_TICKET, claims.business.ticket.clone()),
-        (names::PROVENANCE_BUSINESS_CHANGE, claims.business.change.clone()),
-        (names::PROVENANCE_BUSINESS_INCIDENT, claims.business.incident.clone()),
-        (names::PROVENANCE_POLICY_DECISION, claims.policy.as_ref().map(|policy| policy.decision.as_str().to_owned())),
-        (names::PROVENANCE_POLICY_DECISION_ID, claims.policy.as_ref().and_then(|policy| policy.id.clone())),
-    ];
-    mirrors.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
-}
-
-fn read_approval(token: &str) -> Option<Approval> {
-    let jws = Jws::parse(token, approval::TYP, approval::BYTES_MAX).ok()?;
-    Approval::from_json(&jws.payload().ok()?).ok()
 }
 
 fn verdict_name(verdict: i32) -> Option<&'static str> {
@@ -232,6 +207,7 @@ mod tests {
             "provenance.action.type",
             "provenance.action.target",
             "provenance.business.ticket",
+            "provenance.actor.type",
         ];
         assert_eq!(keys(&marks), expected);
         assert_eq!(marks.list()[3].1, Mark::Str("claims_absent,65000"));

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use prost::Message;
+use spanseal_authority::approval::Approval;
+use spanseal_authority::claims::Claims;
+use spanseal_authority::mirrors::{Mirror, approval_mirrors, mirrors};
 use spanseal_ledger::gap::Gap;
 use spanseal_ledger::key_event::KeyEvent;
 use spanseal_schemas::event::{
@@ -13,7 +16,6 @@ use spanseal_schemas::{cut, envelope, kind, names};
 
 use super::store::EventRow;
 use super::value::Value;
-use crate::claims;
 use crate::facet::Facet;
 
 /// What a row takes from other rows.
@@ -186,13 +188,13 @@ impl Gathered {
     fn attribute(&mut self, key: &str, value: &AnyValue<'_>) {
         match (key, value) {
             (names::PROVENANCE_CLAIMS, AnyValue::String(token)) => {
-                if let Some(claims) = claims::read(token) {
-                    claims::mirrors(&claims, |name, value| self.text(name, value));
+                if let Ok(claims) = Claims::read_unverified(token) {
+                    mirrors(&claims, &mut |name, mirror| self.mirror(name, mirror));
                 }
             }
             (names::PROVENANCE_APPROVAL_STATEMENT, AnyValue::String(token)) => {
-                if let Some(approval) = claims::read_approval(token) {
-                    claims::approval_mirrors(&approval, |name, value| self.text(name, value));
+                if let Ok(approval) = Approval::read_unverified(token) {
+                    approval_mirrors(&approval, &mut |name, mirror| self.mirror(name, mirror));
                 }
             }
             (names::PROVENANCE_RESULT, _) => {}
@@ -218,6 +220,13 @@ impl Gathered {
             AnyValue::Int(number) => self.push(key, Value::Int(*number)),
             AnyValue::Double(number) => self.push(key, Value::real(*number)),
             AnyValue::Empty | AnyValue::Bytes(_) | AnyValue::Array(_) | AnyValue::KvList(_) => {}
+        }
+    }
+
+    fn mirror(&mut self, key: &str, mirror: Mirror<'_>) {
+        match mirror {
+            Mirror::Text(text) => self.text(key, text),
+            Mirror::Texts(texts) => texts.iter().for_each(|text| self.text(key, text)),
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use spanseal_authority::approval::Approval;
 use spanseal_authority::claims::Claims;
 use spanseal_schemas::event::{Assessment, Claim, Grade};
 use spanseal_schemas::names;
 
 use super::answer::{Account, ApprovalLine, ReasonLine};
-use crate::claims;
 use crate::facet::Facet;
 
 /// Returns the account that a span's attributes give.
@@ -15,7 +15,7 @@ pub(super) fn of(attributes: &[(String, String)]) -> Account {
     let find = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     let facet = |facet: Facet| facet.keys().iter().find_map(|key| find(key));
     let token = find(names::PROVENANCE_CLAIMS);
-    let claims = token.as_deref().and_then(claims::read);
+    let claims = token.as_deref().and_then(|token| Claims::read_unverified(token).ok());
     let mut account = Account {
         signed: claims.is_some(),
         actor: facet(Facet::Actor),
@@ -70,14 +70,14 @@ fn approval(find: &dyn Fn(&str) -> Option<String>) -> Option<ApprovalLine> {
 }
 
 fn signed_approval(token: &str) -> ApprovalLine {
-    match claims::read_approval(token) {
-        Some(approval) => ApprovalLine {
+    match Approval::read_unverified(token) {
+        Ok(approval) => ApprovalLine {
             id: approval.id,
             approver: Some(approval.approver),
             expires: Some(approval.expires),
             justification: approval.justification,
         },
-        None => ApprovalLine { id: "that cannot be read".to_owned(), ..ApprovalLine::default() },
+        Err(_) => ApprovalLine { id: "that cannot be read".to_owned(), ..ApprovalLine::default() },
     }
 }
 
