@@ -1,6 +1,5 @@
 //! What is cut out of a message before it is sealed: the values that are kept out, and what would not fit an event.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 
 use spanseal_ledger::batch::EVENT_BYTES_MAX;
@@ -9,6 +8,7 @@ use spanseal_schemas::envelope::{self, SpanHead};
 use spanseal_schemas::event::{Assessment, Cut, Encoding, What};
 use spanseal_schemas::scan::{self, AnyValue};
 
+use super::keep_out::KeepOut;
 use super::parcel::CutMessage;
 use super::payloads::{chunks, push_piece};
 use super::rejection::Rejection;
@@ -18,7 +18,7 @@ use crate::intake::Tenant;
 /// The configured cuts.
 #[derive(Debug)]
 pub(crate) struct Cutting {
-    keep_out: HashSet<String>,
+    keep_out: KeepOut,
     /// Key of the span attribute that names the subject; without it, it is the trace.
     subject: Option<String>,
 }
@@ -50,7 +50,7 @@ impl SharedMessage<'_> {
 
 impl Cutting {
     pub(crate) fn new(keep_out: impl IntoIterator<Item = String>, subject: Option<String>) -> Self {
-        Self { keep_out: keep_out.into_iter().collect(), subject }
+        Self { keep_out: KeepOut::new(keep_out), subject }
     }
 
     /// Returns the span with holes, unless it is sealed whole.
@@ -103,7 +103,7 @@ impl Cutting {
         if self.keep_out.is_empty() && message.len() + MESSAGE_FIELD_LEN <= room {
             return Vec::new();
         }
-        cut::plan_shape(shape, message, &|key| self.keep_out.contains(key), room)
+        cut::plan_shape(shape, message, &|key| self.keep_out.has(key), room)
     }
 
     /// Returns `attribute:<text>` when the configured attribute is there; the first of several counts.

@@ -34,6 +34,7 @@ mod gate;
 mod ground;
 mod group;
 mod intake;
+mod keep_out;
 mod keys;
 mod measures;
 mod moment;
