@@ -92,7 +92,15 @@ pub struct SpanNode {
     pub again: Vec<String>,
     /// Events with the same ids and other bytes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conflicts: Vec<String>,
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Another version of a span.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    pub event: String,
+    /// Nothing but configured enrichment differs, as the collector found.
+    pub variant: bool,
 }
 
 /// Who did what for whom, by whose leave: the signed claims where there are any, else what the attributes say.

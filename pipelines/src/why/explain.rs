@@ -37,7 +37,8 @@ pub(super) enum Explained {
     Span(Box<SealedSpan>),
     /// A later verdict on a span, besides being an event of its own.
     Assessment(EventId, Assessment, Other),
-    Conflict(Box<SealedSpan>),
+    /// A span with the ids of an earlier one and other bytes; the event of that one, and whether only enrichment differs.
+    Conflict(Box<SealedSpan>, Option<EventId>, bool),
     Other(Other),
     /// There is no such event in the log.
     Gone,
@@ -104,7 +105,8 @@ impl Explainer {
                 Ok(conflict) => {
                     let mut sealed = self.span(event.stream, &Stored::of_conflict(&conflict))?;
                     sealed.node.place = place;
-                    Explained::Conflict(Box::new(sealed))
+                    let first = conflict.first.as_ref().and_then(|first| resolve(first, event.stream));
+                    Explained::Conflict(Box::new(sealed), first, conflict.variant)
                 }
                 Err(error) => Explained::Other(other(format!("cannot be read: {error}"), 0, Vec::new())),
             },

@@ -26,7 +26,7 @@ use spanseal_ledger::EventId;
 use spanseal_log::DataDir;
 use spanseal_schemas::event::Assessment;
 
-pub use answer::{Account, Answer, ApprovalLine, Branch, Node, Other, Place, Proof, ReasonLine, SpanNode};
+pub use answer::{Account, Answer, ApprovalLine, Branch, Conflict, Node, Other, Place, Proof, ReasonLine, SpanNode};
 pub use text::{Layout, text};
 
 use crate::hex;
@@ -87,7 +87,7 @@ pub fn why(data: &DataDir, question: Question) -> Result<Answer, WhyError> {
         Question::Trace(trace) => (trace, None),
         Question::Event(event) => match explainer.explain(event)? {
             Explained::Gone => return Err(WhyError::NoEvent { event }),
-            Explained::Span(sealed) | Explained::Conflict(sealed) => match hex::decode(&sealed.trace) {
+            Explained::Span(sealed) | Explained::Conflict(sealed, ..) => match hex::decode(&sealed.trace) {
                 Some(trace) => (trace, Some(event)),
                 None => return Ok(alone(event, Other::of_span(*sealed), notes)),
             },
@@ -99,7 +99,7 @@ pub fn why(data: &DataDir, question: Question) -> Result<Answer, WhyError> {
     for event in events {
         parts.take(event, explainer.explain(event)?);
     }
-    if parts.spans.is_empty() {
+    if parts.spans.is_empty() && parts.conflicts.is_empty() {
         return Err(WhyError::NoTrace { trace: hex::encode(&trace), searched: size });
     }
     let mut answer = parts.into_answer(hex::encode(&trace), size);
@@ -140,10 +140,10 @@ fn alone(event: EventId, other: Other, notes: Vec<String>) -> Answer {
 /// What was found of a trace, before it is put together.
 #[derive(Default)]
 struct Parts {
-    /// By the span's id: the first event that seals it.
-    spans: BTreeMap<String, SealedSpan>,
+    /// By the span's id and the tenant, to whom nobody else's ids matter: the first event that seals it.
+    spans: BTreeMap<(String, String), SealedSpan>,
     assessments: Vec<(EventId, Assessment)>,
-    conflicts: Vec<(String, String)>,
+    conflicts: Vec<OtherVersion>,
     others: Vec<Other>,
     gone: Vec<EventId>,
 }
@@ -152,7 +152,9 @@ impl Parts {
     fn take(&mut self, event: EventId, explained: Explained) {
         match explained {
             Explained::Span(sealed) => self.span(*sealed),
-            Explained::Conflict(sealed) => self.conflicts.push((sealed.node.span, event.to_string())),
+            Explained::Conflict(sealed, first, variant) => {
+                self.conflicts.push(OtherVersion { sealed: *sealed, first, variant });
+            }
             Explained::Assessment(target, assessment, other) => {
                 self.assessments.push((target, assessment));
                 self.others.push(other);
@@ -163,11 +165,25 @@ impl Parts {
     }
 
     fn span(&mut self, sealed: SealedSpan) {
+        let key = (sealed.node.span.clone(), sealed.node.tenant.clone());
+        match self.spans.get_mut(&key) {
+            Some(first) if first.bytes == sealed.bytes => first.node.again.push(sealed.node.place.event),
+            Some(_) => self.conflicts.push(OtherVersion { sealed, first: None, variant: false }),
+            None => drop(self.spans.insert(key, sealed)),
+        }
+    }
+
+    /// Shows a version at the first one's place; by itself when that is not there.
+    fn conflict(&mut self, version: OtherVersion) {
+        let OtherVersion { sealed, first, variant } = version;
         let event = sealed.node.place.event.clone();
-        match self.spans.get_mut(&sealed.node.span) {
-            Some(first) if first.bytes == sealed.bytes => first.node.again.push(event),
-            Some(_) => self.conflicts.push((sealed.node.span, event)),
-            None => drop(self.spans.insert(sealed.node.span.clone(), sealed)),
+        let named = first.map(|first| first.to_string());
+        let spans = &mut self.spans;
+        let place = spans.iter().find(|(_, span)| Some(&span.node.place.event) == named.as_ref());
+        let key = place.map_or_else(|| (sealed.node.span.clone(), sealed.node.tenant.clone()), |(key, _)| key.clone());
+        match spans.get_mut(&key) {
+            Some(first) => first.node.conflicts.push(Conflict { event, variant }),
+            None => self.others.push(Other::of_conflict(sealed, named)),
         }
     }
 
@@ -176,10 +192,8 @@ impl Parts {
         for event in &self.gone {
             notes.push(format!("event {event} is indexed and is not in the log; `spanseal verify` says more"));
         }
-        for (span, event) in &self.conflicts {
-            if let Some(first) = self.spans.get_mut(span) {
-                first.node.conflicts.push(event.clone());
-            }
+        for version in std::mem::take(&mut self.conflicts) {
+            self.conflict(version);
         }
         let mut spans: Vec<SpanNode> = self.spans.into_values().map(|sealed| sealed.node).collect();
         for (target, assessment) in &self.assessments {
@@ -212,7 +226,27 @@ impl Parts {
     }
 }
 
+/// A span with the ids of another and other bytes.
+struct OtherVersion {
+    sealed: SealedSpan,
+    /// The event of the first; not known of span events that differ.
+    first: Option<EventId>,
+    variant: bool,
+}
+
 impl Other {
+    fn of_conflict(sealed: SealedSpan, first: Option<String>) -> Self {
+        let SpanNode { name, start_unix_nano, place, .. } = sealed.node;
+        let says = format!("another version of a span that is not there: {name}");
+        Self {
+            kind: "conflict".to_owned(),
+            says,
+            about: first.into_iter().collect(),
+            unix_nano: start_unix_nano,
+            place,
+        }
+    }
+
     /// A span that has no valid trace id, which no collector seals.
     fn of_span(sealed: SealedSpan) -> Self {
         let SpanNode { name, start_unix_nano, place, .. } = sealed.node;

@@ -1,6 +1,6 @@
 //! The answer as plain text: a tree that an investigator reads from top to bottom. Colour is left to whoever prints it.
 
-use super::answer::{Account, Answer, Branch, Node, Other, Place, Proof, SpanNode};
+use super::answer::{Account, Answer, Branch, Conflict, Node, Other, Place, Proof, SpanNode};
 use super::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
 
 /// How much is shown, and how wide.
@@ -209,7 +209,10 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
     push(
         &mut facts,
         "conflict",
-        span.conflicts.iter().map(|event| Some(format!("{event} has the same ids and other bytes"))),
+        span.conflicts.iter().map(|Conflict { event, variant }| {
+            let what = if *variant { "a variant: only enrichment differs" } else { "the same ids and other bytes" };
+            Some(format!("{event} ({what})"))
+        }),
     );
     facts
 }

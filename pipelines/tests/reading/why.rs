@@ -1,8 +1,9 @@
 //! The explanation of a trace or an event, as an investigator reads it.
 
 use prost::Message;
-use spanseal_pipelines::why::{Answer, Layout, Node, Proof, Question, SpanNode, WhyError, text, why};
-use spanseal_schemas::event::{Assessment, AssessmentEvent, EventRef, FindingEvent, Verdict};
+use spanseal_pipelines::find::{Query, find};
+use spanseal_pipelines::why::{Answer, Conflict, Layout, Node, Proof, Question, SpanNode, WhyError, text, why};
+use spanseal_schemas::event::{Assessment, AssessmentEvent, ConflictEvent, EventRef, FindingEvent, Verdict};
 use spanseal_schemas::kind;
 
 use crate::find::action;
@@ -199,6 +200,65 @@ fn shows_later_verdicts_findings_copies_and_conflicts() {
         assert_eq!(kinds, ["assessment", "finding"]);
         assert_eq!(answer.others[1].about, [target.to_string()]);
     }
+}
+
+/// A conflict event about a span, with other bytes under its ids.
+fn conflict(world: &mut World, first: u64, variant: bool) -> (u8, Vec<u8>) {
+    let refs = world.refs(0);
+    let mut other = action(2, 12, Some(10), Verdict::Proven, vec![]).span;
+    other.name = format!("variant: {variant}");
+    let event = ConflictEvent {
+        version: 1,
+        received_unix_nano: 9,
+        resource: refs.resource,
+        scope: refs.scope,
+        tenant: refs.tenant,
+        configuration: refs.configuration,
+        first: Some(EventRef { stream: Vec::new(), index: first }),
+        variant,
+        span: other.encode_to_vec(),
+        ..ConflictEvent::default()
+    };
+    (kind::CONFLICT, event.encode_to_vec())
+}
+
+#[test]
+fn shows_conflict_events_at_the_first_spans_place() {
+    let mut world = world();
+    let first: spanseal_ledger::EventId = span_of(&why(&world.data, TRACE).unwrap(), 12).place.event.parse().unwrap();
+    let events = [conflict(&mut world, first.index, false), conflict(&mut world, first.index, true)];
+    world.seal(0, &events);
+    let conflicts: Vec<Conflict> = [(world.size(0) - 2, false), (world.size(0) - 1, true)]
+        .map(|(index, variant)| Conflict { event: world.event(0, index).to_string(), variant })
+        .to_vec();
+    for indexed in [false, true] {
+        if indexed {
+            index(&world);
+        }
+        let answer = why(&world.data, TRACE).unwrap();
+        assert_eq!(span_of(&answer, 12).conflicts, conflicts, "indexed: {indexed}");
+        assert_eq!((answer.spans, answer.others.len()), (5, 0));
+        let asked = why(&world.data, Question::Event(conflicts[1].event.parse().unwrap())).unwrap();
+        assert_eq!(asked.event.as_ref(), Some(&conflicts[1].event));
+        let text = text(&answer, &Layout::default());
+        for expected in ["(the same ids and other bytes)", "(a variant: only enrichment differs)"] {
+            assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+        }
+    }
+    let ids = Query { trace: Some([2; 16]), span: Some(12u64.to_be_bytes()), ..Query::default() };
+    let kinds: Vec<String> = find(&world.data, &ids).unwrap().rows.into_iter().map(|row| row.kind).collect();
+    assert_eq!(kinds, ["conflict", "conflict", "span"], "found by its ids");
+}
+
+#[test]
+fn shows_a_conflict_whose_first_is_not_there() {
+    let mut world = World::with_stream();
+    world.seal_spans(0, &spans(1, 3));
+    let event = conflict(&mut world, 1, false);
+    world.seal(0, &[event]);
+    let answer = why(&world.data, TRACE).unwrap();
+    assert_eq!((answer.spans, answer.others[0].kind.as_str()), (0, "conflict"));
+    assert_eq!(answer.others[0].about, [world.event(0, 1).to_string()]);
 }
 
 #[test]
