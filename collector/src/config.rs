@@ -93,8 +93,32 @@ pub struct Seal {
     pub window_entries_max: NonZeroUsize,
     /// How long a span is remembered, by the stream's time.
     pub window: Duration,
+    /// Attributes that collectors on the way add: a version of a span that differs in nothing else is a variant.
+    pub enrichment: Vec<KeyPattern>,
+    /// Conflict events of one tenant; conflicts above it are counted, and a finding says how many.
+    pub conflicts_per_second_max: NonZeroU32,
+    /// How often, at most, such a finding is sealed for one tenant.
+    pub conflicts_finding: Duration,
     /// After this an epoch's key is replaced.
     pub epoch: Duration,
+}
+
+/// Which attributes are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPattern {
+    /// The one with this key.
+    Key(String),
+    /// All whose keys begin with this.
+    Prefix(String),
+}
+
+impl KeyPattern {
+    pub fn matches(&self, key: &str) -> bool {
+        match self {
+            Self::Key(whole) => key == whole,
+            Self::Prefix(prefix) => key.starts_with(prefix),
+        }
+    }
 }
 
 /// What is kept out of the ledger and put into payload records.

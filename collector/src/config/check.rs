@@ -11,7 +11,7 @@ use std::time::Duration;
 use spanseal_authority::Authority;
 
 use super::mistakes::{Fault, Mistakes};
-use super::{Config, Cut, Http, Http2, Index, Log, LogFormat, Receive, Seal, raw};
+use super::{Config, Cut, Http, Http2, Index, KeyPattern, Log, LogFormat, Receive, Seal, raw};
 
 /// Returns the configuration; of use only when no mistake was noted.
 pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
@@ -23,7 +23,7 @@ pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
         grace: check.seconds("grace_seconds", raw.grace_seconds, HOUR),
         receive: check.receive(raw.receive, listen.otlp),
         http: Http { listen: listen.http },
-        seal: check.seal(&raw.seal),
+        seal: check.seal(raw.seal),
         cut: check.cut(raw.cut),
         forward: forward::backends(raw.forward, &mut check),
         index: Index { enabled: raw.index.enabled },
@@ -110,7 +110,7 @@ impl Check<'_> {
         }
     }
 
-    fn seal(&mut self, raw: &raw::Seal) -> Seal {
+    fn seal(&mut self, raw: raw::Seal) -> Seal {
         let group_bytes_max = self.count("seal.group_bytes_max", raw.group_bytes_max, GIB);
         let segment_bytes_max = self.number("seal.segment_bytes_max", raw.segment_bytes_max, 1 << 20, 1 << 40);
         Seal {
@@ -123,8 +123,27 @@ impl Check<'_> {
             root_idle: self.seconds("seal.root_idle_seconds", raw.root_idle_seconds, DAY),
             window_entries_max: self.count("seal.window_entries_max", raw.window_entries_max, 1 << 30),
             window: self.seconds("seal.window_seconds", raw.window_seconds, DAY),
+            enrichment: self.patterns("seal.enrichment", raw.enrichment),
+            conflicts_per_second_max: self.count32("seal.conflicts_per_second_max", raw.conflicts_per_second_max),
+            conflicts_finding: self.seconds("seal.conflicts_finding_seconds", raw.conflicts_finding_seconds, DAY),
             epoch: self.seconds("seal.epoch_seconds_max", raw.epoch_seconds_max, 365 * DAY),
         }
+    }
+
+    fn patterns(&mut self, path: &str, texts: Vec<String>) -> Vec<KeyPattern> {
+        let mut seen = Seen::default();
+        let mut pattern = |(n, text): (usize, String)| {
+            let path = format!("{path}[{n}]");
+            let (key, is_prefix) = text.strip_suffix('*').map_or((text.as_str(), false), |prefix| (prefix, true));
+            if key.is_empty() || key.contains('*') {
+                self.mistakes.note(path.as_str(), quoted(&text), Fault::NotAKeyPattern);
+            }
+            let pattern = if is_prefix { KeyPattern::Prefix(key.to_owned()) } else { KeyPattern::Key(key.to_owned()) };
+            let shown = quoted(&text);
+            seen.once(text, path, shown, self.mistakes);
+            pattern
+        };
+        texts.into_iter().enumerate().map(&mut pattern).collect()
     }
 
     fn cut(&mut self, raw: raw::Cut) -> Cut {
@@ -177,6 +196,11 @@ impl Check<'_> {
 
     fn count(&mut self, path: &str, value: u64, max: u64) -> NonZeroUsize {
         NonZeroUsize::new(self.number(path, value, 1, max) as usize).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn count32(&mut self, path: &str, value: u64) -> NonZeroU32 {
+        let value = self.number(path, value, 1, 1_000_000);
+        u32::try_from(value).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
 
     fn number(&mut self, path: &str, value: u64, min: u64, max: u64) -> u64 {

@@ -44,6 +44,8 @@ pub enum Fault {
     NotAName,
     #[error("no attribute key; write at least one character")]
     NotAKey,
+    #[error("no attribute key; write one, or how some begin with one '*' at the end, for example \"k8s.*\"")]
+    NotAKeyPattern,
     #[error("no URL; write http:// or https:// and a host, for example http://127.0.0.1:4317")]
     NotAUrl,
     #[error("has no {{event}}; write it where the event id belongs")]

@@ -116,6 +116,9 @@ pub(super) struct Seal {
     pub(super) root_idle_seconds: u64,
     pub(super) window_entries_max: u64,
     pub(super) window_seconds: u64,
+    pub(super) enrichment: Vec<String>,
+    pub(super) conflicts_per_second_max: u64,
+    pub(super) conflicts_finding_seconds: u64,
     pub(super) epoch_seconds_max: u64,
 }
 
@@ -131,10 +134,28 @@ impl Default for Seal {
             root_idle_seconds: 600,
             window_entries_max: 1_000_000,
             window_seconds: 300,
+            enrichment: ENRICHMENT.map(ToOwned::to_owned).to_vec(),
+            conflicts_per_second_max: 100,
+            conflicts_finding_seconds: 60,
             epoch_seconds_max: 86_400,
         }
     }
 }
+
+/// What the k8sattributes and resourcedetection processors of the OpenTelemetry Collector add.
+const ENRICHMENT: [&str; 11] = [
+    "k8s.*",
+    "container.*",
+    "host.*",
+    "os.*",
+    "cloud.*",
+    "faas.*",
+    "aws.*",
+    "azure.*",
+    "gcp.*",
+    "heroku.*",
+    "openshift.*",
+];
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

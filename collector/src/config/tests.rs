@@ -107,6 +107,19 @@ fn refuses_each_value_that_cannot_be_used() {
             "seal.window_entries_max = 0",
             "seal.window_entries_max = 0: out of range; write a number from 1 to 1073741824",
         ),
+        (
+            "seal.enrichment = ['k8s.*', '*']",
+            "seal.enrichment[1] = \"*\": no attribute key; write one, or how some begin with one '*' at the end, for \
+             example \"k8s.*\"",
+        ),
+        (
+            "seal.enrichment = ['a', 'a']",
+            "seal.enrichment[1] = \"a\": seal.enrichment[0] has it already; give each its own",
+        ),
+        (
+            "seal.conflicts_per_second_max = 0",
+            "seal.conflicts_per_second_max = 0: out of range; write a number from 1 to 1000000",
+        ),
         ("cut.keep_out = ['a', '']", "cut.keep_out[1] = \"\": no attribute key; write at least one character"),
         ("cut.keep_out = ['a', 'a']", "cut.keep_out[1] = \"a\": cut.keep_out[0] has it already; give each its own"),
         ("cut.subject = ''", "cut.subject = \"\": no attribute key; write at least one character"),
@@ -175,3 +188,16 @@ fn reports_the_mistakes_about_authority_with_the_others() {
 }
 
 mod shipped;
+
+#[test]
+fn takes_whole_keys_and_beginnings_of_keys_as_enrichment() {
+    let config = Config::parse("seal.enrichment = ['k8s.*', 'team']").unwrap();
+    let is_enrichment = |key: &str| config.seal.enrichment.iter().any(|pattern| pattern.matches(key));
+    for (key, expected) in
+        [("k8s.pod.name", true), ("k8s.", true), ("k8s", false), ("xk8s.pod", false), ("team", true), ("teams", false)]
+    {
+        assert_eq!(is_enrichment(key), expected, "{key}");
+    }
+    assert!(Config::default().seal.enrichment.iter().any(|pattern| pattern.matches("host.name")));
+    assert!(!Config::default().seal.enrichment.iter().any(|pattern| pattern.matches("service.name")));
+}

@@ -172,7 +172,7 @@ fn cut_len(cut: &CutMessage) -> usize {
 }
 
 /// Returns what a span event takes at most beside span, cuts and payloads, the kind byte included.
-fn span_head_len(assessment: Option<&Assessment>) -> usize {
+pub(super) fn span_head_len(assessment: Option<&Assessment>) -> usize {
     let head = SpanHead {
         received_unix_nano: u64::MAX,
         resource: u64::MAX,

@@ -11,6 +11,7 @@ use spanseal_log::{Options, Storage};
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoints::{Checkpoints, Intervals};
+use super::conflicts::ConflictSettings;
 use super::cutting::Cutting;
 use super::durable::Durable;
 use super::fingerprint::Fingerprints;
@@ -68,6 +69,11 @@ pub fn open(
     let equipment = Equipment {
         subjects,
         limits: WindowLimits { entries_max: config.seal.window_entries_max, time: config.seal.window },
+        conflicts: ConflictSettings {
+            enrichment: config.seal.enrichment.clone(),
+            per_second_max: config.seal.conflicts_per_second_max,
+            finding: config.seal.conflicts_finding,
+        },
         sizes: sizes(&config.seal),
         epoch_max: config.seal.epoch,
         intervals: Intervals {

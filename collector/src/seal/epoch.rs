@@ -123,6 +123,8 @@ impl Stream {
         if self.epoch.is_none() {
             return Ok(());
         }
+        let rest = self.conflicts.rest(now);
+        self.tell(rest, now)?;
         let closed = self.close_epoch(CloseReason::Shutdown, now)?;
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         let leaf = self.closing_leaf(&root.submission(now), closed.as_ref());
@@ -233,6 +235,7 @@ impl Stream {
         for batch in &batches {
             self.writer.append(RecordKind::Batch, batch)?;
         }
+        self.measures.batches(batches.len() as u64);
         self.between = Between {
             head: closed.head().clone(),
             last_epoch: number,

@@ -9,6 +9,7 @@ use spanseal_schemas::envelope::{self, SpanHead};
 use spanseal_schemas::event::{Cut, Encoding, FindingEvent, ResourceEvent};
 use spanseal_schemas::kind;
 
+use super::conflicts::Conflicting;
 use super::moment::Moment;
 use super::nonces::Nonces;
 use super::parcel::{Content, CutMessage, Extra, Parcel, ParcelSpan, Rejected, Shared};
@@ -38,50 +39,66 @@ impl Stream {
         })
     }
 
-    /// Writes the events of one parcel into batches, in memory.
+    /// Writes the events of one parcel into batches, in memory; `earlier` are the parcels of its group before it.
     ///
     /// # Errors
     /// When an event cannot be written: what was sealed so far is not, and the process stops.
-    pub(super) fn seal_parcel(&mut self, parcel: &Parcel, keys: &SubjectKeys, now: &Moment) -> Result<(), StreamError> {
+    pub(super) fn seal_parcel(
+        &mut self,
+        parcel: &Parcel,
+        earlier: &[Parcel],
+        keys: &SubjectKeys,
+        now: &Moment,
+    ) -> Result<(), StreamError> {
         let epoch = self.epoch.as_mut().ok_or(StreamError::NoEpoch)?;
         let stream_nanos = now.wall_unix_nano.max(self.stream_nanos);
         self.stream_nanos = stream_nanos;
         let mut hand = Hand {
-            pen: Pen { epoch, writer: &mut self.writer, gate: &self.gate, now: *now, batches: 0 },
+            pen: Pen { epoch, writer: &mut self.writer, gate: &self.gate, measures: &self.measures, now: *now },
             references: &mut self.references,
             nonces: &mut self.nonces,
             keys,
             placed: Placed::default(),
         };
-        let (mut sealed, mut duplicates) = (0, 0);
+        let (mut sealed, mut duplicates, mut conflicts) = (0, 0, 0);
         self.window.warm(parcel.spans.iter().map(|span| span.fingerprint.key));
         for span in &parcel.spans {
             // From here on nothing may fail but the process: the window remembers the span.
-            match self.window.see(span.fingerprint, stream_nanos) {
+            match self.window.look(span.fingerprint) {
                 Seen::Same => duplicates += 1,
-                // Other bytes under the same ids are an event of their own.
-                Seen::Never | Seen::Other => {
-                    hand.span(parcel, span)?;
+                Seen::Never => {
+                    let index = hand.span(parcel, span)?;
+                    self.window.remember(span.fingerprint, index, stream_nanos);
                     sealed += 1;
+                }
+                Seen::Other { first } => {
+                    conflicts += 1;
+                    if self.conflicts.admit(&parcel.tenant.tenant.name, now) {
+                        let conflicting = Conflicting { first, parcel, span, earlier };
+                        let variant = self.conflicts.is_variant(&conflicting, &*self.subjects, now);
+                        let index = hand.conflict(&conflicting, variant)?;
+                        self.window.remember_other(span.fingerprint, index, stream_nanos);
+                    }
                 }
             }
         }
         hand.pen.epoch.tally.duplicate += duplicates;
+        hand.pen.epoch.tally.conflict += conflicts;
         if let Some(rejected) = &parcel.rejected {
             hand.finding(parcel, rejected)?;
             hand.pen.epoch.tally.invalid += rejected.spans;
             self.measures.invalid.inc_by(rejected.spans);
         }
-        self.measures.batches(hand.pen.batches);
         self.measures.sealed.inc_by(sealed);
         self.measures.duplicate.inc_by(duplicates);
+        self.measures.conflict.inc_by(conflicts);
         Ok(())
     }
 }
 
 /// Everything that writing the events of one parcel takes.
-struct Hand<'a> {
-    pen: Pen<'a>,
+pub(super) struct Hand<'a> {
+    pub(super) pen: Pen<'a>,
     references: &'a mut References,
     nonces: &'a mut Nonces,
     keys: &'a SubjectKeys,
@@ -96,15 +113,15 @@ struct Placed {
 }
 
 /// What a span event refers to.
-struct Refs {
-    resource: u64,
-    scope: u64,
-    tenant: u64,
-    configuration: u64,
+pub(super) struct Refs {
+    pub(super) resource: u64,
+    pub(super) scope: u64,
+    pub(super) tenant: u64,
+    pub(super) configuration: u64,
 }
 
 impl Hand<'_> {
-    fn span(&mut self, parcel: &Parcel, span: &ParcelSpan) -> Result<(), StreamError> {
+    fn span(&mut self, parcel: &Parcel, span: &ParcelSpan) -> Result<u64, StreamError> {
         let refs = self.refs(parcel, span)?;
         let nothing = Extra::default();
         let extra = span.extra.as_deref().unwrap_or(&nothing);
@@ -130,12 +147,12 @@ impl Hand<'_> {
         span: &[u8],
         cuts: &[Cut],
         payloads: &[[u8; 32]],
-    ) -> Result<(), StreamError> {
+    ) -> Result<u64, StreamError> {
         let len = envelope::span_event_len(head, span, cuts, payloads);
-        self.pen.push(kind::SPAN, len, |out| envelope::span_event(out, head, span, cuts, payloads)).map(drop)
+        self.pen.push(kind::SPAN, len, |out| envelope::span_event(out, head, span, cuts, payloads))
     }
 
-    fn cut_span(&mut self, head: &SpanHead<'_>, cut: &CutMessage) -> Result<(), StreamError> {
+    fn cut_span(&mut self, head: &SpanHead<'_>, cut: &CutMessage) -> Result<u64, StreamError> {
         let blank = vec![[0; 32]; payloads::chunks(cut.pieces.len())];
         // The payload records stand right before the batch with their event.
         self.pen.make_room(envelope::span_event_len(head, &cut.stored, &cut.cuts, &blank))?;
@@ -144,7 +161,7 @@ impl Hand<'_> {
     }
 
     /// Returns the references of a span, all in the run of the index that it gets.
-    fn refs(&mut self, parcel: &Parcel, span: &ParcelSpan) -> Result<Refs, StreamError> {
+    pub(super) fn refs(&mut self, parcel: &Parcel, span: &ParcelSpan) -> Result<Refs, StreamError> {
         loop {
             let run = self.run();
             if self.placed.run != run {
@@ -205,7 +222,7 @@ impl Hand<'_> {
                 event.payloads = self.payloads(cut)?.iter().map(|id| id.to_vec()).collect();
             }
         }
-        self.message(kind::RESOURCE, &event)
+        self.pen.message(kind::RESOURCE, &event)
     }
 
     /// Records that spans of a request were refused for good.
@@ -219,18 +236,11 @@ impl Hand<'_> {
             spans: rejected.spans,
             events: Vec::new(),
         };
-        self.message(kind::FINDING, &event).map(drop)
-    }
-
-    /// Writes an event that is no span. Prost writes canonical form, given a message without unknown fields.
-    fn message(&mut self, kind: u8, message: &impl Message) -> Result<u64, StreamError> {
-        self.pen.push(kind, message.encoded_len(), |out| {
-            message.encode(out).expect("a vector takes all that is written to it");
-        })
+        self.pen.message(kind::FINDING, &event).map(drop)
     }
 
     /// Adds the payload records of one event to the group and returns their ids, in chunk order.
-    fn payloads(&mut self, cut: &CutMessage) -> Result<Vec<[u8; 32]>, StreamError> {
+    pub(super) fn payloads(&mut self, cut: &CutMessage) -> Result<Vec<[u8; 32]>, StreamError> {
         let subject = self.keys.get(&cut.subject).ok_or(StreamError::NoSubject)?;
         let stream = self.pen.epoch.sealer.stream();
         let (mut ids, mut refused) = (Vec::new(), Ok(()));
@@ -245,7 +255,7 @@ impl Hand<'_> {
     }
 }
 
-fn encoding(encoding: intake::Encoding) -> Encoding {
+pub(super) fn encoding(encoding: intake::Encoding) -> Encoding {
     match encoding {
         intake::Encoding::Protobuf => Encoding::Protobuf,
         intake::Encoding::Json => Encoding::Json,

@@ -12,6 +12,7 @@ pub(crate) struct Measures {
     all: Arc<Metrics>,
     pub(crate) sealed: Counter,
     pub(crate) duplicate: Counter,
+    pub(crate) conflict: Counter,
     pub(crate) invalid: Counter,
     pub(crate) refused: Counter,
 }
@@ -22,6 +23,7 @@ impl Measures {
         Self {
             sealed: outcome(SpanOutcome::sealed),
             duplicate: outcome(SpanOutcome::duplicate),
+            conflict: outcome(SpanOutcome::conflict),
             invalid: outcome(SpanOutcome::invalid),
             refused: outcome(SpanOutcome::refused),
             all,
@@ -49,8 +51,9 @@ impl Measures {
         self.all.seal.checkpoints.inc();
     }
 
-    /// The stream has grown to this size.
-    pub(crate) fn size(&self, events: u64) {
+    /// The stream has grown by so many events, to this size.
+    pub(crate) fn grown(&self, by: u64, events: u64) {
+        self.all.seal.events.inc_by(by);
         self.all.seal.size_events.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 

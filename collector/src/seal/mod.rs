@@ -25,11 +25,14 @@
 //!    subjects' keys) comes before the first span of a group.
 
 mod checkpoints;
+mod conflict;
+mod conflicts;
 mod cutting;
 mod durable;
 mod engine;
 mod epoch;
 mod fingerprint;
+mod first;
 mod gate;
 mod ground;
 mod group;
@@ -52,15 +55,17 @@ mod start;
 mod stream;
 pub mod subjects;
 mod thread;
+mod version;
 mod window;
 
+pub use conflict::CONFLICTS_NOT_SEALED;
 pub use durable::Durable;
 pub use engine::{Engine, Sealing, open, run};
 pub use group::SPANS_REFUSED;
 pub use past::Unsound;
 pub use root::RootError;
 pub use start::StartError;
-pub use stream::StreamError;
+pub use stream::{DISK_FULL, StreamError};
 
 #[cfg(test)]
 mod tests;

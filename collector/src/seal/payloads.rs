@@ -10,9 +10,11 @@
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
+use spanseal_schemas::cut;
+use spanseal_schemas::event::Cut;
 
 use super::nonces::Nonces;
-use super::subjects::SubjectKey;
+use super::subjects::{SubjectKey, Subjects};
 
 /// Bytes of pieces in one record at most.
 pub(crate) const CHUNK_BYTES_MAX: usize = 896 * 1024;
@@ -148,6 +150,26 @@ pub fn split_pieces(mut pieces: &[u8]) -> Result<Vec<&[u8]>, PayloadError> {
         pieces = rest;
     }
     Ok(split)
+}
+
+/// Returns a message as it was received, unless a record is not there or what was cut out was erased.
+pub(crate) fn restore<'r, 'i>(
+    stored: Vec<u8>,
+    cuts: &[Cut],
+    mut ids: impl Iterator<Item = &'i [u8]>,
+    record: &impl Fn(&[u8]) -> Option<&'r [u8]>,
+    subjects: &dyn Subjects,
+) -> Option<Vec<u8>> {
+    if cuts.is_empty() {
+        return Some(stored);
+    }
+    let mut pieces = Vec::new();
+    ids.try_for_each(|id| {
+        let record = PayloadRecord::parse(record(id)?).ok()?;
+        let key = subjects.find(record.subject).ok().flatten()?;
+        record.decrypt(&key, &mut pieces).ok()
+    })?;
+    cut::restore(&stored, cuts, &split_pieces(&pieces).ok()?).ok()
 }
 
 const MAGIC: &[u8; 16] = b"spanseal/payl/v1";

@@ -1,9 +1,11 @@
 //! Writes events into the open epoch: into the batch at hand, which is sealed into the log's waiting group when it is full.
 
+use prost::Message;
 use spanseal_log::{RecordKind, Writer};
 
 use super::epoch::Epoch;
 use super::gate::Gate;
+use super::measures::Measures;
 use super::moment::Moment;
 use super::stream::StreamError;
 
@@ -12,9 +14,8 @@ pub(crate) struct Pen<'a> {
     pub(crate) epoch: &'a mut Epoch,
     pub(crate) writer: &'a mut Writer,
     pub(crate) gate: &'a Gate,
+    pub(crate) measures: &'a Measures,
     pub(crate) now: Moment,
-    /// Batches sealed by this pen.
-    pub(crate) batches: u64,
 }
 
 impl Pen<'_> {
@@ -34,13 +35,21 @@ impl Pen<'_> {
         Ok(self.epoch.sealer.push(kind, body)?)
     }
 
+    /// Writes an event that is no span, and returns its index. Prost writes canonical form, given a message without unknown
+    /// fields.
+    pub(crate) fn message(&mut self, kind: u8, message: &impl Message) -> Result<u64, StreamError> {
+        self.push(kind, message.encoded_len(), |out| {
+            message.encode(out).expect("a vector takes all that is written to it");
+        })
+    }
+
     /// Seals what waits, if anything does, into the group that waits for its commit.
     pub(crate) fn seal(&mut self) -> Result<(), StreamError> {
         let (clock, tally) = (self.epoch.clock(&self.now), self.epoch.tally(self.gate));
         if let Some(batch) = self.epoch.sealer.seal(clock, &tally) {
             self.writer.append(RecordKind::Batch, batch)?;
             self.epoch.told = tally;
-            self.batches += 1;
+            self.measures.batches(1);
         }
         Ok(())
     }

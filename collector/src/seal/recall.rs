@@ -5,17 +5,16 @@ use std::collections::HashMap;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use spanseal_ledger::batch::Batch;
-use spanseal_schemas::cut;
 use spanseal_schemas::envelope;
-use spanseal_schemas::event::{Cut, ResourceEvent, What};
+use spanseal_schemas::event::{ConflictEvent, Cut, ResourceEvent, What};
 use spanseal_schemas::kind;
 use spanseal_schemas::scan;
 
 use super::fingerprint::{Fingerprints, SpanIds};
-use super::payloads::{PayloadRecord, split_pieces};
+use super::payloads::restore;
 use super::references::Run;
 use super::subjects::Subjects;
-use super::window::{Fingerprint, Window};
+use super::window::{Fingerprint, Seen, Window};
 
 /// Reads a stream's batches in order and remembers their spans. What cannot be read back is not remembered: at worst a
 /// span that was sent again is sealed again.
@@ -54,7 +53,18 @@ impl<'a> Recall<'a> {
                     Some((&kind::RESOURCE, body)) => self.resource(index, body),
                     Some((&kind::SPAN, body)) => {
                         if let Some(print) = self.span(body) {
-                            window.see(print, seal.wall);
+                            match window.look(print) {
+                                Seen::Same => {}
+                                Seen::Never => window.remember(print, index, seal.wall),
+                                // Before version 1's first release conflicts were sealed as spans.
+                                Seen::Other { .. } => window.remember_other(print, index, seal.wall),
+                            }
+                        }
+                    }
+                    Some((&kind::CONFLICT, body)) => {
+                        // The first may lie before what is read: never is this one taken for it.
+                        if let Some(print) = self.conflict(body).filter(|print| window.look(*print) != Seen::Same) {
+                            window.remember_other(print, index, seal.wall);
                         }
                     }
                     _ => {}
@@ -82,35 +92,35 @@ impl<'a> Recall<'a> {
 
     fn span(&self, body: &[u8]) -> Option<Fingerprint> {
         let event = envelope::view(body).ok()?;
-        let restored;
-        let span = if event.cuts.is_empty() {
-            event.span
-        } else {
-            let ids = event.payloads.iter().map(|id| id.as_slice());
-            restored = self.restored(event.span.to_vec(), &event.cuts, ids)?;
-            &restored
-        };
+        let refs = [event.resource, event.scope, event.tenant];
+        if event.cuts.is_empty() {
+            return self.print(event.span, refs);
+        }
+        let ids = event.payloads.iter().map(|id| id.as_slice());
+        self.print(&self.restored(event.span.to_vec(), &event.cuts, ids)?, refs)
+    }
+
+    fn conflict(&self, body: &[u8]) -> Option<Fingerprint> {
+        let ConflictEvent { span, cuts, payloads, resource, scope, tenant, .. } = ConflictEvent::decode(body).ok()?;
+        let span = self.restored(span, &cuts, payloads.iter().map(Vec::as_slice))?;
+        self.print(&span, [resource, scope, tenant])
+    }
+
+    /// Returns what a span is recognised by under the resource events with these indices.
+    fn print(&self, span: &[u8], [resource, scope, tenant]: [u64; 3]) -> Option<Fingerprint> {
         let facts = scan::span(span, &mut |_, _| {}).ok()?;
         let ids = SpanIds {
-            tenant: &self.shared.get(&event.tenant)?.tenant,
+            tenant: &self.shared.get(&tenant)?.tenant,
             trace_id: facts.trace_id.try_into().ok()?,
             span_id: facts.span_id.try_into().ok()?,
         };
-        let (resource, scope) = (self.shared.get(&event.resource)?, self.shared.get(&event.scope)?);
+        let (resource, scope) = (self.shared.get(&resource)?, self.shared.get(&scope)?);
         Some(self.fingerprints.span(&ids, resource.content, scope.content, span))
     }
 
     /// Returns a message as it was received, unless what was cut out of it was erased.
     fn restored<'i>(&self, stored: Vec<u8>, cuts: &[Cut], ids: impl Iterator<Item = &'i [u8]>) -> Option<Vec<u8>> {
-        if cuts.is_empty() {
-            return Some(stored);
-        }
-        let mut pieces = Vec::new();
-        for id in ids {
-            let record = PayloadRecord::parse(self.payloads.get(id)?).ok()?;
-            let key = self.subjects.find(record.subject).ok().flatten()?;
-            record.decrypt(&key, &mut pieces).ok()?;
-        }
-        cut::restore(&stored, cuts, &split_pieces(&pieces).ok()?).ok()
+        let record = |id: &[u8]| self.payloads.get(id).map(Vec::as_slice);
+        restore(stored, cuts, ids, &record, self.subjects)
     }
 }

@@ -27,8 +27,10 @@ use spanseal_log::{Damage, KeyFileError, LockError, OpenError, Options, Owner, R
 use tokio::sync::watch;
 
 use super::checkpoints::{Checkpoints, Intervals, LastLeaf};
+use super::conflicts::{ConflictSettings, Conflicts};
 use super::durable::Durable;
 use super::epoch::Between;
+use super::first::Firsts;
 use super::gate::Gate;
 use super::ground::Ground;
 use super::keys::Keys;
@@ -47,6 +49,7 @@ use crate::serve::Health;
 pub(crate) struct Equipment {
     pub(crate) subjects: Box<dyn Subjects>,
     pub(crate) limits: WindowLimits,
+    pub(crate) conflicts: ConflictSettings,
     pub(crate) sizes: Options,
     pub(crate) epoch_max: Duration,
     pub(crate) intervals: Intervals,
@@ -144,6 +147,7 @@ pub(crate) fn start(ground: Ground, equipment: Equipment, now: &Moment) -> Resul
         measures: equipment.measures.clone(),
         last_leaf: LastLeaf { size: origin.checkpointed, at: *now },
     };
+    let firsts = Firsts::new(ground.dir.clone(), head.stream, head.frontier.size());
     let mut stream = Stream {
         dir: ground.dir,
         lock: ground.lock,
@@ -152,6 +156,7 @@ pub(crate) fn start(ground: Ground, equipment: Equipment, now: &Moment) -> Resul
         stream_nanos: head.wall,
         between: origin.between,
         window: origin.window,
+        conflicts: Conflicts::new(equipment.conflicts, firsts),
         references: References::default(),
         subjects: equipment.subjects,
         nonces: Nonces::new(),

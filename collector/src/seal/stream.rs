@@ -7,6 +7,7 @@ use spanseal_ledger::sealer::{Head, OpenError, PushError};
 use spanseal_log::{BodySize, CommitError, Committed, DataDir, Lock, SegmentStart, Writer};
 use tokio::sync::watch;
 
+use super::conflicts::Conflicts;
 use super::durable::Durable;
 use super::epoch::{Between, Epoch, Resumed};
 use super::gate::Gate;
@@ -35,6 +36,7 @@ pub(crate) struct Stream {
     /// Where the stream stands while no epoch is open.
     pub(super) between: Between,
     pub(super) window: Window,
+    pub(super) conflicts: Conflicts,
     /// The latest time that a group was sealed at.
     pub(super) stream_nanos: u64,
     pub(super) references: References,
@@ -96,23 +98,25 @@ impl Stream {
             return Ok(());
         }
         let keys = self.obtain_keys(parcels);
-        for parcel in parcels.iter() {
-            self.seal_parcel(parcel, &keys, now)?;
+        for (place, parcel) in parcels.iter().enumerate() {
+            self.seal_parcel(parcel, &parcels[..place], &keys, now)?;
         }
+        let due = self.conflicts.due(now);
+        self.tell(due, now)?;
         self.pen(now)?.seal()?;
         self.commit()?;
         parcels.drain(..).for_each(Parcel::accept);
         self.resume(now).map(|resumed| self.report(resumed))
     }
 
-    /// Does what time asks for: a new key, or a new try when the disk was full. Called between groups and when idle.
+    /// Does what time asks for: a new key, a finding that is due, or a new try when the disk was full. Called between groups and when idle.
     ///
     /// # Errors
     /// When the logs cannot be written: the process stops.
     pub(crate) fn tick(&mut self, now: &Moment) -> Result<(), StreamError> {
         match &self.epoch {
             Some(epoch) if now.since(&epoch.opened) >= self.epoch_max => self.rotate(now),
-            Some(_) => Ok(()),
+            Some(_) => self.tell_when_idle(now),
             None => self.resume(now).map(|resumed| self.report(resumed)),
         }
     }
@@ -171,24 +175,23 @@ impl Stream {
     }
 
     /// Says how far the stream is durable.
-    pub(super) fn publish(&self, head: &Head) {
+    pub(super) fn publish(&mut self, head: &Head) {
         let durable = Durable { stream: head.stream, size: head.frontier.size(), root: head.frontier.root() };
-        self.measures.size(durable.size);
-        self.durable.send_replace(durable);
+        let before = self.durable.send_replace(durable);
+        self.measures.grown(durable.size.saturating_sub(before.size), durable.size);
+        self.conflicts.durable(durable.size);
     }
 
     /// Returns the way into the open epoch.
     pub(super) fn pen(&mut self, now: &Moment) -> Result<Pen<'_>, StreamError> {
         let epoch = self.epoch.as_mut().ok_or(StreamError::NoEpoch)?;
-        Ok(Pen { epoch, writer: &mut self.writer, gate: &self.gate, now: *now, batches: 0 })
+        Ok(Pen { epoch, writer: &mut self.writer, gate: &self.gate, measures: &self.measures, now: *now })
     }
 
     fn report(&self, resumed: Resumed) {
         match resumed {
             Resumed::Open => self.health.ready(STAGE),
-            Resumed::DiskFull => {
-                self.health.unready(STAGE, "the disk is full: nothing is taken in until there is space")
-            }
+            Resumed::DiskFull => self.health.unready(STAGE, DISK_FULL),
         }
     }
 }
@@ -200,5 +203,7 @@ pub(super) fn segment_start(head: &Head) -> SegmentStart {
 
 /// The stage's name in `/readyz`.
 pub(super) const STAGE: &str = "seal";
+/// Why the stage is not ready when the disk is full.
+pub const DISK_FULL: &str = "the disk is full: nothing is taken in until there is space";
 /// How long a sender is asked to wait for space.
 const DISK_FULL_RETRY_AFTER: Duration = Duration::from_secs(5);

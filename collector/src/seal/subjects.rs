@@ -175,6 +175,13 @@ pub(crate) struct SubjectMemory {
 }
 
 #[cfg(test)]
+impl SubjectMemory {
+    pub(crate) fn destroy_all(&self) {
+        self.keys.lock().unwrap().clear();
+    }
+}
+
+#[cfg(test)]
 impl Subjects for SubjectMemory {
     fn obtain(&mut self, names: &[SubjectName]) -> Result<HashMap<SubjectName, SubjectKey>, SubjectsError> {
         if self.is_failing.load(std::sync::atomic::Ordering::Relaxed) {

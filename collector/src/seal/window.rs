@@ -1,8 +1,9 @@
 //! The retry window: the spans sealed lately, by keyed fingerprints, so that a span sent again is not sealed again.
 //!
 //! A span is remembered for at most `entries_max` later spans and about `seconds` of stream time. It costs 32 bytes (two
-//! 128-bit fingerprints) and two 4-byte slots of the table, so 1,000,000 spans take 40 MB and nothing else. Spans are
-//! forgotten a chunk at a time, oldest first, so neither a list nor a time is kept per span.
+//! 128-bit fingerprints) and two 4-byte slots of the table, so 1,000,000 spans take 40 MB. Spans are forgotten a chunk at a
+//! time, oldest first, so neither a list nor a time is kept per span. Nor is its event's index: entries stand in the order
+//! of sealing, so it follows from the place, and only where another event stood in between is a run noted (16 bytes).
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -40,7 +41,10 @@ pub(crate) enum Seen {
     /// The same bytes: a retry.
     Same,
     /// The ids were seen, these bytes were not.
-    Other,
+    Other {
+        /// Index of the event that seals the first span with these ids.
+        first: u64,
+    },
 }
 
 /// The spans sealed lately.
@@ -59,16 +63,27 @@ pub(crate) struct Window {
     unused: Vec<u32>,
     chunk_bits: u32,
     len: usize,
-    variants: usize,
+    others: usize,
 }
 
 #[derive(Debug, Default)]
 struct Chunk {
     entries: Vec<Fingerprint>,
+    /// Where entries with consecutive indices begin. Index 0 is an opening, so that the first entry begins one.
+    runs: Vec<Run>,
+    /// What the next entry's index is if it goes on with the last run.
+    next_index: u64,
     /// Those that are other bytes under known ids.
-    variants: usize,
+    others: usize,
     /// Stream time, in nanoseconds, of the last entry.
     newest: u64,
+}
+
+/// Entries of a chunk whose events have consecutive indices.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    offset: u32,
+    index: u64,
 }
 
 impl Window {
@@ -86,7 +101,7 @@ impl Window {
             unused: Vec::new(),
             chunk_bits,
             len: 0,
-            variants: 0,
+            others: 0,
         }
     }
 
@@ -98,35 +113,43 @@ impl Window {
         std::hint::black_box(keys.fold(0, |seen, key| seen ^ self.slots[self.home(key)]));
     }
 
-    /// Returns whether the span was seen, and remembers it when it, or these bytes of it, were not.
-    pub(crate) fn see(&mut self, span: Fingerprint, stream_nanos: u64) -> Seen {
+    /// Returns whether the span was seen. What was not is to be remembered once it is sealed.
+    pub(crate) fn look(&self, span: Fingerprint) -> Seen {
         match self.find(span.key) {
-            Some(value) if value == span.value => Seen::Same,
-            Some(_) if self.has_variant(span) => Seen::Same,
-            Some(_) => {
-                self.remember(variant(span), stream_nanos);
-                self.count_variant();
-                Seen::Other
-            }
+            Some(found) if found.value == span.value => Seen::Same,
+            Some(_) if self.has_other(span) => Seen::Same,
+            Some(found) => Seen::Other { first: self.index_at(found.place) },
             // The first may be forgotten before the others are.
-            None if self.variants > 0 && self.has_variant(span) => Seen::Same,
-            None => {
-                self.remember(span, stream_nanos);
-                Seen::Never
-            }
+            None if self.others > 0 && self.has_other(span) => Seen::Same,
+            None => Seen::Never,
+        }
+    }
+
+    /// Remembers the first span with its ids, sealed as the event at an index.
+    pub(crate) fn remember(&mut self, span: Fingerprint, index: u64, stream_nanos: u64) {
+        self.forget_old(stream_nanos);
+        let number = self.open_chunk();
+        let place = (number << self.chunk_bits) | self.chunks[number as usize].push(span, index, stream_nanos);
+        self.len += 1;
+        let mut slot = self.home(span.key);
+        while self.slots[slot] != 0 {
+            slot = self.after(slot);
+        }
+        self.slots[slot] = self.slot_of(span.key, place);
+    }
+
+    /// Remembers other bytes under known ids, sealed as the event at an index.
+    pub(crate) fn remember_other(&mut self, span: Fingerprint, index: u64, stream_nanos: u64) {
+        self.remember(other(span), index, stream_nanos);
+        self.others += 1;
+        if let Some(&last) = self.order.back() {
+            self.chunks[last as usize].others += 1;
         }
     }
 
     /// Other bytes under known ids are found in one step too, under a key of their own, however many there are.
-    fn has_variant(&self, span: Fingerprint) -> bool {
-        self.find(variant(span).key) == Some(span.value)
-    }
-
-    fn count_variant(&mut self) {
-        self.variants += 1;
-        if let Some(&last) = self.order.back() {
-            self.chunks[last as usize].variants += 1;
-        }
+    fn has_other(&self, span: Fingerprint) -> bool {
+        self.find(other(span).key).is_some_and(|found| found.value == span.value)
     }
 
     /// Returns how many spans are remembered.
@@ -134,7 +157,7 @@ impl Window {
         self.len
     }
 
-    fn find(&self, key: u128) -> Option<u128> {
+    fn find(&self, key: u128) -> Option<Found> {
         let tag = self.tag(key);
         let mut slot = self.home(key);
         while self.slots[slot] != 0 {
@@ -142,26 +165,15 @@ impl Window {
                 && let Some(entry) = self.entry(self.slots[slot])
                 && entry.key == key
             {
-                return Some(entry.value);
+                return Some(Found { value: entry.value, place: self.place(self.slots[slot])? });
             }
             slot = self.after(slot);
         }
         None
     }
 
-    fn remember(&mut self, entry: Fingerprint, stream_nanos: u64) {
-        self.forget_old(stream_nanos);
-        let number = self.open_chunk();
-        let chunk = &mut self.chunks[number as usize];
-        let place = (number << self.chunk_bits) | chunk.entries.len() as u32;
-        chunk.entries.push(entry);
-        chunk.newest = chunk.newest.max(stream_nanos);
-        self.len += 1;
-        let mut slot = self.home(entry.key);
-        while self.slots[slot] != 0 {
-            slot = self.after(slot);
-        }
-        self.slots[slot] = self.slot_of(entry.key, place);
+    fn index_at(&self, place: u32) -> u64 {
+        self.chunks[(place >> self.chunk_bits) as usize].index_at(place & ((1 << self.chunk_bits) - 1))
     }
 
     /// Returns the number of a chunk with room.
@@ -195,7 +207,7 @@ impl Window {
             }
             let forgotten = std::mem::take(&mut self.chunks[oldest as usize]);
             self.len -= forgotten.entries.len();
-            self.variants -= forgotten.variants;
+            self.others -= forgotten.others;
             self.unused.push(oldest);
         }
     }
@@ -231,8 +243,12 @@ impl Window {
         (key >> 64) as u32 >> self.place_bits
     }
 
+    fn place(&self, slot: u32) -> Option<u32> {
+        (slot & ((1 << self.place_bits) - 1)).checked_sub(1)
+    }
+
     fn entry(&self, slot: u32) -> Option<Fingerprint> {
-        let place = (slot & ((1 << self.place_bits) - 1)).checked_sub(1)?;
+        let place = self.place(slot)?;
         let offset = place & ((1 << self.chunk_bits) - 1);
         Some(self.chunks[(place >> self.chunk_bits) as usize].entries[offset as usize])
     }
@@ -250,8 +266,34 @@ impl Window {
     }
 }
 
+impl Chunk {
+    /// Adds an entry and returns its offset.
+    fn push(&mut self, span: Fingerprint, index: u64, stream_nanos: u64) -> u32 {
+        let offset = self.entries.len() as u32;
+        if index != self.next_index {
+            self.runs.push(Run { offset, index });
+        }
+        self.next_index = index + 1;
+        self.entries.push(span);
+        self.newest = self.newest.max(stream_nanos);
+        offset
+    }
+
+    fn index_at(&self, offset: u32) -> u64 {
+        let after = self.runs.partition_point(|run| run.offset <= offset);
+        let run = after.checked_sub(1).map_or(Run { offset: 0, index: 0 }, |last| self.runs[last]);
+        run.index + u64::from(offset - run.offset)
+    }
+}
+
+/// An entry of the table.
+struct Found {
+    value: u128,
+    place: u32,
+}
+
 /// Returns what other bytes under known ids are remembered as.
-fn variant(span: Fingerprint) -> Fingerprint {
+fn other(span: Fingerprint) -> Fingerprint {
     Fingerprint { key: span.key ^ span.value, value: span.value }
 }
 
@@ -274,6 +316,19 @@ mod tests {
         Window::new(WindowLimits { entries_max: NonZeroUsize::new(entries_max).unwrap(), time })
     }
 
+    impl Window {
+        /// Looks, and remembers as the event at an index.
+        fn see(&mut self, span: Fingerprint, index: u64, stream_nanos: u64) -> Seen {
+            let seen = self.look(span);
+            match seen {
+                Seen::Same => {}
+                Seen::Never => self.remember(span, index, stream_nanos),
+                Seen::Other { .. } => self.remember_other(span, index, stream_nanos),
+            }
+            seen
+        }
+    }
+
     fn print(key: u128, value: u128) -> Fingerprint {
         Fingerprint { key, value }
     }
@@ -281,44 +336,82 @@ mod tests {
     #[test]
     fn tells_a_retry_from_other_bytes() {
         let mut window = window(100, 300);
-        assert_eq!(window.see(print(1, 10), 0), Seen::Never);
-        assert_eq!(window.see(print(1, 10), 0), Seen::Same);
-        assert_eq!(window.see(print(1, 11), 0), Seen::Other);
-        assert_eq!(window.see(print(1, 11), 0), Seen::Same, "the other bytes are remembered too");
-        assert_eq!(window.see(print(1, 10), 0), Seen::Same, "beside the first");
-        assert_eq!(window.see(print(2, 10), 0), Seen::Never);
+        assert_eq!(window.see(print(1, 10), 5, 0), Seen::Never);
+        assert_eq!(window.see(print(1, 10), 6, 0), Seen::Same);
+        assert_eq!(window.see(print(1, 11), 6, 0), Seen::Other { first: 5 });
+        assert_eq!(window.see(print(1, 11), 7, 0), Seen::Same, "the other bytes are remembered too");
+        assert_eq!(window.see(print(1, 10), 7, 0), Seen::Same, "beside the first");
+        assert_eq!(window.see(print(1, 12), 7, 0), Seen::Other { first: 5 }, "and are not the first");
+        assert_eq!(window.see(print(2, 10), 8, 0), Seen::Never);
+    }
+
+    #[test]
+    fn knows_the_event_of_every_first() {
+        let mut window = window(4096, 300);
+        // Events of other kinds stand between: after every third span, and a whole run of them once.
+        let index = |key: u64| key + key / 3 + if key > 2000 { 70_000 } else { 0 } + 1;
+        for key in 0..3000 {
+            window.remember(print(key.into(), 1), index(key), 0);
+        }
+        for key in 0..3000 {
+            assert_eq!(window.look(print(key.into(), 2)), Seen::Other { first: index(key) });
+        }
+    }
+
+    #[test]
+    fn does_not_take_other_bytes_for_the_first_when_the_first_is_forgotten() {
+        let mut window = window(100, 300);
+        window.remember_other(print(1, 11), 9, 0);
+        assert_eq!(window.look(print(1, 11)), Seen::Same);
+        assert_eq!(window.look(print(1, 10)), Seen::Never);
     }
 
     #[test]
     fn forgets_after_the_seconds_of_stream_time() {
         let mut window = window(100, 300);
-        window.see(print(1, 10), 0);
+        window.see(print(1, 10), 1, 0);
         for (key, seconds) in [(2, 200), (3, 300), (4, 400)] {
-            window.see(print(key, 0), seconds * SECOND);
+            window.see(print(key, 0), seconds, seconds * SECOND);
         }
         // A chunk is forgotten whole, once its newest entry is too old.
-        window.see(print(5, 0), 701 * SECOND);
-        assert_eq!(window.see(print(1, 10), 701 * SECOND), Seen::Never);
-        assert_eq!(window.see(print(5, 0), 701 * SECOND), Seen::Same);
+        window.see(print(5, 0), 500, 701 * SECOND);
+        assert_eq!(window.see(print(1, 10), 501, 701 * SECOND), Seen::Never);
+        assert_eq!(window.see(print(5, 0), 500, 701 * SECOND), Seen::Same);
     }
 
     #[test]
     fn holds_no_more_than_its_entries() {
         let mut window = window(64, 300);
         for key in 0..1000 {
-            window.see(print(key, 0), 0);
+            window.see(print(key.into(), 0), key + 1, 0);
             assert!(window.len() <= 64);
         }
-        assert_eq!(window.see(print(999, 0), 0), Seen::Same);
-        assert_eq!(window.see(print(960, 0), 0), Seen::Same, "forgetting a chunk leaves most");
-        assert_eq!(window.see(print(900, 0), 0), Seen::Never);
+        assert_eq!(window.look(print(999, 0)), Seen::Same);
+        assert_eq!(window.look(print(960, 0)), Seen::Same, "forgetting a chunk leaves most");
+        assert_eq!(window.look(print(900, 0)), Seen::Never);
     }
 
     #[test]
     fn takes_forty_bytes_a_span() {
-        assert_eq!(size_of::<Fingerprint>(), 32);
-        let window = window(1_000_000, 300);
-        assert_eq!(window.slots.len() * size_of::<u32>(), 8 << 20);
+        assert_eq!(bytes_of_a_million(|key| key), 40_465_472);
+    }
+
+    #[test]
+    fn takes_some_more_when_every_span_brings_a_resource_of_its_own() {
+        assert_eq!(bytes_of_a_million(|key| 2 * key), 56_410_112);
+    }
+
+    /// Of a window full of spans, given their indices beyond the first.
+    fn bytes_of_a_million(index: impl Fn(u64) -> u64) -> usize {
+        let mut window = window(1_000_000, 300);
+        for key in 0..1_000_000 {
+            window.remember(print(key << 20 | key, 0), 5 + index(key as u64), 0);
+        }
+        assert_eq!(window.len(), 1_000_000);
+        let chunks = window.chunks.iter();
+        let entries = |chunk: &Chunk| chunk.entries.capacity() * size_of::<Fingerprint>();
+        let runs = |chunk: &Chunk| chunk.runs.capacity() * size_of::<Run>();
+        window.slots.len() * size_of::<u32>() + chunks.map(|chunk| entries(chunk) + runs(chunk)).sum::<usize>()
     }
 
     proptest! {
@@ -328,16 +421,25 @@ mod tests {
             let mut window = window(32, 300);
             let mut order: Vec<(u128, u128)> = Vec::new();
             let mut all: HashMap<(u128, u128), usize> = HashMap::new();
+            let mut firsts: HashMap<u128, u64> = HashMap::new();
+            let mut index = 1;
             for (key, value) in spans {
                 // Values that cannot make one key's variant another's key.
                 let print = print(key * 64, (value + 1) << 100);
-                let seen = window.see(print, 0);
+                let seen = window.see(print, index, 0);
                 match all.get(&(key, value)).map(|at| order.len() - at) {
                     // Within the entries that are surely kept: 32 less one chunk of two.
                     Some(age) if age <= 30 => prop_assert_eq!(seen, Seen::Same),
                     None => prop_assert_ne!(seen, Seen::Same),
                     Some(_) => {}
                 }
+                match seen {
+                    Seen::Same => {}
+                    Seen::Never => drop(firsts.insert(key, index)),
+                    Seen::Other { first } => prop_assert_eq!(Some(&first), firsts.get(&key)),
+                }
+                // Now and then another event stands in between.
+                index += 1 + u64::from(value == 3);
                 if seen != Seen::Same {
                     all.insert((key, value), order.len());
                     order.push((key, value));

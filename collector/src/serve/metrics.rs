@@ -123,6 +123,10 @@ pub enum ForwardOutcome {
     retried,
     /// Given up.
     dropped,
+    /// Not sent: it has the ids of another and other bytes.
+    conflict,
+    /// Not sent: it differs from another in enrichment alone.
+    variant,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -6,11 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use spanseal_ledger::StreamId;
 use spanseal_ledger::batch::Batch;
 use spanseal_log::{DataDir, Fault, Item, Memory, Owner, Reader};
+use spanseal_schemas::cut;
+use spanseal_schemas::event::ConflictEvent;
 
-use super::requests::{Number, Request, bad_span, secret_span, span};
+use super::requests::{Number, Request, bad_span, other_span, secret_span, span};
 use super::verdict::verdict;
 use super::world::{DATA, Process, Settings, Stopped, World};
 use crate::intake::Refusal;
@@ -36,14 +40,20 @@ fn script() -> Vec<Step> {
         Pass(Duration::from_secs(11)),
         Checkpoint,
         Group(vec![Request::of(9..=40)]),
+        // Conflicts: with a span of another group, with one of its own, with one that has cuts.
+        Group(vec![Request::of([]).with(other_span(3)), Request::of([45]).with(other_span(45)).with(other_secret(8))]),
         Pass(Duration::from_secs(60)),
         Tick,
         Group(vec![Request::of(41..=42)]),
         Restart,
-        Group(vec![Request::of([42, 43]).with(secret_span(44, 10))]),
+        Group(vec![Request::of([42, 43]).with(secret_span(44, 10)).with(other_span(42)).with(other_span(3))]),
         Checkpoint,
         Restart,
     ]
+}
+
+fn other_secret(number: Number) -> Span {
+    Span { name: other_span(number).name, ..secret_span(number, 30) }
 }
 
 fn settings() -> Settings {
@@ -70,6 +80,8 @@ struct Run {
     /// Faults for the lives to come: each hits after so many operations of that life.
     faults: Vec<(u64, Fault)>,
     acknowledged: BTreeSet<Number>,
+    /// The names of those with the ids of another and other bytes.
+    acknowledged_others: BTreeSet<String>,
     sent: Vec<Request>,
     /// Every seal that any life has shown, by epoch and first index.
     seals: HashMap<(StreamId, u32, u64), Vec<u8>>,
@@ -84,6 +96,7 @@ impl Run {
             cut,
             faults,
             acknowledged: BTreeSet::new(),
+            acknowledged_others: BTreeSet::new(),
             sent: Vec::new(),
             seals: HashMap::new(),
             lives: 0,
@@ -163,7 +176,9 @@ impl Run {
 
     fn acknowledge(&mut self, request: &Request) {
         let valid = request.spans.iter().filter(|span| span.trace_id.len() == 16);
-        self.acknowledged.extend(valid.map(|span| number(&span.trace_id)));
+        let (others, firsts): (Vec<_>, Vec<_>) = valid.partition(|span| span.name.starts_with("other"));
+        self.acknowledged.extend(firsts.into_iter().map(|span| number(&span.trace_id)));
+        self.acknowledged_others.extend(others.into_iter().map(|span| span.name.clone()));
     }
 
     /// The process is gone; what it leaves is what the cut leaves.
@@ -224,7 +239,14 @@ impl Run {
         let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "sealed more than once: {twice:?}");
         assert!(self.acknowledged.iter().eq(times.keys()), "acknowledged is not what is sealed");
+        let mut others: Vec<String> = verdict.conflicts().iter().map(name).collect();
+        others.sort_unstable();
+        assert!(self.acknowledged_others.iter().eq(&others), "conflicts: {others:?}");
     }
+}
+
+fn name(conflict: &ConflictEvent) -> String {
+    Span::decode(&cut::view(&conflict.span, &conflict.cuts).unwrap()[..]).unwrap().name
 }
 
 fn number(trace_id: &[u8]) -> Number {
@@ -344,7 +366,7 @@ fn an_answer_before_the_sync_would_be_found_out() {
     let mut world = World::new(settings());
     let mut process = world.must_start();
     let (parcel, _answer) = world.parcel(&process, &Request::of([]).with(span(1)));
-    process.stream.seal_parcel(&parcel, &HashMap::new(), &world.now).unwrap();
+    process.stream.seal_parcel(&parcel, &[], &HashMap::new(), &world.now).unwrap();
     drop(process);
     world.memory = Memory::crash(&world.memory);
     let process = world.must_start();

@@ -1,6 +1,7 @@
 //! The whole engine on memory: crashed at every operation, started again, and verified.
 
 mod batching;
+mod conflicts;
 mod crash;
 mod engine;
 mod faults;

@@ -22,6 +22,7 @@ pub(super) struct Request {
     /// Attributes of the resource, beside the service.
     pub(super) resource: Vec<KeyValue>,
     pub(super) schema_url: String,
+    pub(super) tenant: String,
 }
 
 impl Request {
@@ -32,7 +33,19 @@ impl Request {
             service: "agent".to_owned(),
             resource: Vec::new(),
             schema_url: "https://schema".to_owned(),
+            tenant: "acme".to_owned(),
         }
+    }
+
+    pub(super) fn of_tenant(mut self, tenant: &str) -> Self {
+        self.tenant = tenant.to_owned();
+        self
+    }
+
+    /// With an attribute more of the resource.
+    pub(super) fn from(mut self, key: &str, value: &str) -> Self {
+        self.resource.push(text(key, value));
+        self
     }
 
     pub(super) fn of_service(mut self, service: &str) -> Self {
@@ -69,6 +82,11 @@ pub(super) fn span(number: Number) -> Span {
         attributes: vec![text("gen_ai.operation.name", "chat")],
         ..Span::default()
     }
+}
+
+/// A span with the ids of [`span`] and other bytes.
+pub(super) fn other_span(number: Number) -> Span {
+    Span { name: format!("other {number}"), ..span(number) }
 }
 
 /// A span that can never be sealed.

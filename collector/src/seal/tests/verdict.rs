@@ -13,7 +13,7 @@ use spanseal_ledger::seal::Counters;
 use spanseal_ledger::trust::Trust;
 use spanseal_ledger::verify::{Detail, Freshness, Report, RootState, RootVerifier, StreamVerifier};
 use spanseal_log::{DataDir, Item, Memory, Owner, Reader, read_file};
-use spanseal_schemas::event::{FindingEvent, ResourceEvent, What};
+use spanseal_schemas::event::{ConflictEvent, FindingEvent, ResourceEvent, What};
 use spanseal_schemas::{canonical, envelope, kind};
 
 use super::requests::{Number, number_of};
@@ -117,6 +117,7 @@ impl Verdict {
         let ids: Vec<Vec<u8>> = match event[0] {
             kind::SPAN => envelope::view(&event[1..]).unwrap().payloads.iter().map(|id| id.to_vec()).collect(),
             kind::RESOURCE => ResourceEvent::decode(&event[1..]).unwrap().payloads,
+            kind::CONFLICT => ConflictEvent::decode(&event[1..]).unwrap().payloads,
             _ => Vec::new(),
         };
         for id in ids {
@@ -145,11 +146,16 @@ impl Verdict {
         self.of_kind(kind::KEY).map(|event| KeyEvent::parse(&event.event).unwrap()).collect()
     }
 
+    pub(super) fn conflicts(&self) -> Vec<ConflictEvent> {
+        self.of_kind(kind::CONFLICT).map(|event| ConflictEvent::decode(&event.event[1..]).unwrap()).collect()
+    }
+
     pub(super) fn findings(&self) -> Vec<FindingEvent> {
         self.of_kind(kind::FINDING).map(|event| FindingEvent::decode(&event.event[1..]).unwrap()).collect()
     }
 
-    /// Every body is canonical, and every reference leads to a resource event of its kind in the same run.
+    /// Every body is canonical, every reference leads to a resource event of its kind in the same run, and every conflict
+    /// to an earlier span of its stream.
     #[track_caller]
     fn check_envelopes(&self) {
         let mut resources = HashMap::new();
@@ -163,21 +169,33 @@ impl Verdict {
                     let resource = ResourceEvent::decode(&event[1..]).unwrap();
                     resources.insert((run(*index), *index), resource.what());
                 }
-                kind::SPAN => {
-                    let view = envelope::view(&event[1..]).unwrap();
-                    for (target, what) in [
-                        (view.resource, What::Resource),
-                        (view.scope, What::Scope),
-                        (view.tenant, What::Tenant),
-                        (view.configuration, What::Configuration),
-                    ] {
+                kind::SPAN | kind::CONFLICT => {
+                    let refs = refs(event);
+                    for (target, what) in
+                        refs.into_iter().zip([What::Resource, What::Scope, What::Tenant, What::Configuration])
+                    {
                         assert_eq!(resources.get(&(run(*index), target)), Some(&what), "event {index}");
+                    }
+                    if event[0] == kind::CONFLICT {
+                        let first = ConflictEvent::decode(&event[1..]).unwrap().first.unwrap().index;
+                        let found = self.events.iter().find(|event| (event.stream, event.index) == (*stream, first));
+                        assert!(first < *index && found.is_some_and(|found| found.event[0] == kind::SPAN), "{index}");
                     }
                 }
                 _ => {}
             }
         }
     }
+}
+
+/// Returns the indices that a span or conflict event refers to.
+fn refs(event: &[u8]) -> [u64; 4] {
+    if event[0] == kind::CONFLICT {
+        let event = ConflictEvent::decode(&event[1..]).unwrap();
+        return [event.resource, event.scope, event.tenant, event.configuration];
+    }
+    let view = envelope::view(&event[1..]).unwrap();
+    [view.resource, view.scope, view.tenant, view.configuration]
 }
 
 /// Returns the span, with what was cut filled in by zeros.

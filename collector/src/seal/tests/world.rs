@@ -1,7 +1,7 @@
 //! A machine in memory, the processes that run on it one after the other, and the senders that try again.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,10 @@ use spanseal_log::{Memory, Options};
 use tokio::sync::oneshot;
 
 use super::requests::{Request, SECRET};
+use crate::config::KeyPattern;
 use crate::intake::{Accepted, Encoding, Received, Refusal, Tenant};
 use crate::seal::checkpoints::{Checkpoints, Intervals};
+use crate::seal::conflicts::ConflictSettings;
 use crate::seal::cutting::Cutting;
 use crate::seal::fingerprint::Fingerprints;
 use crate::seal::gate::Gate;
@@ -45,6 +47,7 @@ pub(super) struct Settings {
     pub(super) window: Duration,
     pub(super) segment_bytes_max: u64,
     pub(super) epoch_max: Duration,
+    pub(super) conflicts_per_second_max: u32,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             window: Duration::from_secs(300),
             segment_bytes_max: 1 << 20,
             epoch_max: Duration::from_secs(3600),
+            conflicts_per_second_max: 100,
         }
     }
 }
@@ -120,6 +124,11 @@ impl World {
                 entries_max: NonZeroUsize::new(self.settings.entries_max).unwrap(),
                 time: self.settings.window,
             },
+            conflicts: ConflictSettings {
+                enrichment: vec![KeyPattern::Prefix("k8s.".to_owned())],
+                per_second_max: NonZeroU32::new(self.settings.conflicts_per_second_max).unwrap(),
+                finding: Duration::from_secs(60),
+            },
             sizes: Options { segment_bytes_max: self.settings.segment_bytes_max, group_bytes_max: 64 * 1024 },
             epoch_max: self.settings.epoch_max,
             intervals: Intervals {
@@ -171,7 +180,7 @@ impl World {
         let received = Received {
             request: request.encode(),
             encoding: Encoding::Protobuf,
-            tenant: Arc::new(Tenant { name: "acme".to_owned(), peer: String::new() }),
+            tenant: Arc::new(Tenant { name: request.tenant.clone(), peer: String::new() }),
             received_unix_nano: self.now.wall_unix_nano,
             budget: None,
         };
