@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::shipment::Withheld;
 use crate::serve::metrics::{BackendLabels, ForwardLabels, ForwardOutcome, Metrics};
 
 /// Counts requests and spans under the backend's name.
@@ -37,6 +38,12 @@ impl Counts {
     /// Spans were given up.
     pub(super) fn dropped(&self, spans: u64) {
         self.spans(ForwardOutcome::dropped, spans);
+    }
+
+    /// Other versions of spans were passed by.
+    pub(super) fn withheld(&self, withheld: &Withheld) {
+        self.spans(ForwardOutcome::conflict, withheld.conflicts);
+        self.spans(ForwardOutcome::variant, withheld.variants);
     }
 
     /// So many durable events are not forwarded yet.

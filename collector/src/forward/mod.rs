@@ -116,22 +116,24 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
     let mut position = Position::load(&forward.data, &forward.backend.name)?;
     let mut source = open(&forward, position.cursor())?;
     let mut shipment;
-    (source, shipment) = read(source, &counts).await?;
+    (source, shipment) = read(source, &counts, 0).await?;
     loop {
         let Some(sent) = shipment.take() else {
+            counts.lag(source.lag());
             position.save().await;
             if !changes.wait().await {
                 return Ok(());
             }
-            (source, shipment) = read(source, &counts).await?;
+            (source, shipment) = read(source, &counts, 0).await?;
             continue;
         };
-        let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), read(source, &counts));
+        let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), read(source, &counts, sent.events));
         if outcome == Outcome::Interrupted {
             position.save().await;
             info!(backend = forward.backend.name, "stopped while the backend is away; its spans wait in the log");
             return Ok(());
         }
+        counts.withheld(&sent.withheld);
         // A crash before the cursor is saved sends the shipment again.
         position.advance(&sent).await;
         (source, shipment) = ahead?;
@@ -146,8 +148,9 @@ fn open(forward: &Forward, cursor: &Cursor) -> anyhow::Result<Source> {
     Ok(Source::open(&forward.data, forward.feeds.clone(), cursor, unseal, limits)?)
 }
 
-/// Reads the next shipment on a thread that may block. A disk that cannot be read is tried again: the cursor stays.
-async fn read(mut source: Source, counts: &Counts) -> anyhow::Result<(Source, Option<Shipment>)> {
+/// Reads the next shipment on a thread that may block, while so many events are on their way. A disk that cannot be read is
+/// tried again: the cursor stays.
+async fn read(mut source: Source, counts: &Counts, on_their_way: u64) -> anyhow::Result<(Source, Option<Shipment>)> {
     loop {
         let read;
         (source, read) = tokio::task::spawn_blocking(move || {
@@ -155,7 +158,8 @@ async fn read(mut source: Source, counts: &Counts) -> anyhow::Result<(Source, Op
             (source, read)
         })
         .await?;
-        counts.lag(source.lag());
+        let ahead = read.as_ref().ok().and_then(Option::as_ref).map_or(0, |shipment| shipment.events);
+        counts.lag(source.lag() + on_their_way + ahead);
         match read {
             Ok(shipment) => return Ok((source, shipment)),
             Err(error) => error!(%error, "the log cannot be read for forwarding"),

@@ -14,7 +14,18 @@ use super::marks::Marks;
 pub(super) struct Shipment {
     pub(super) stream: StreamId,
     pub(super) next: u64,
+    /// Events gone through for it, those that are no spans included.
+    pub(super) events: u64,
     pub(super) spans: Vec<Passage>,
+    pub(super) withheld: Withheld,
+}
+
+/// Versions of spans that were passed by: a backend that keeps one span by its ids would lose the first.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Withheld {
+    pub(super) conflicts: u64,
+    /// Those that differ from the first in enrichment alone.
+    pub(super) variants: u64,
 }
 
 /// One span and what goes with it.

@@ -11,13 +11,13 @@ use spanseal_ledger::batch::Batch;
 use spanseal_ledger::leaf::{leaf_hash, plain_hash};
 use spanseal_ledger::{EventId, Hash};
 use spanseal_log::{Item, Owner, Place, Reader, Storage};
-use spanseal_schemas::event::{Assessment, Cut, ResourceEvent};
+use spanseal_schemas::event::{Assessment, ConflictEvent, Cut, ResourceEvent};
 use spanseal_schemas::{envelope, kind};
 use tracing::warn;
 
 use super::marks::{Marks, Sealed};
 use super::origins::{Origins, Shared};
-use super::shipment::{Origin, Passage, Shipment};
+use super::shipment::{Origin, Passage, Shipment, Withheld};
 use super::source::{Feed, Limits};
 use super::unseal::{Stored, Unseal};
 
@@ -66,7 +66,8 @@ impl StreamSource {
         let durable = self.feed.durable.as_mut().map_or(u64::MAX, |durable| durable.borrow_and_update().size);
         self.reader.set_limit(durable);
         let from = self.next;
-        let mut shipment = Shipment { stream: self.feed.stream, next: from, spans: Vec::new() };
+        let withheld = Withheld::default();
+        let mut shipment = Shipment { stream: self.feed.stream, next: from, events: 0, spans: Vec::new(), withheld };
         let mut bytes = 0;
         while bytes < limits.bytes && shipment.spans.len() < limits.spans {
             let Some((index, event)) = self.front()? else { break };
@@ -74,12 +75,14 @@ impl StreamSource {
             let passage = self.passage(index, &event, unseal)?;
             self.events.pop_front();
             self.next = index + 1;
+            shipment.withheld.note(&event);
             if let Some(passage) = passage {
                 bytes += passage.bytes();
                 shipment.spans.push(passage);
             }
         }
         shipment.next = self.next;
+        shipment.events = self.next - from;
         Ok((self.next > from).then_some(shipment))
     }
 
@@ -145,6 +148,15 @@ impl StreamSource {
     fn origin(&mut self, resource: u64, scope: u64, unseal: &mut Unseal) -> io::Result<Arc<Origin>> {
         let log = &self.log;
         self.origins.of(resource, scope, |index| log.shared(index, unseal))
+    }
+}
+
+impl Withheld {
+    fn note(&mut self, event: &[u8]) {
+        if let Some((&kind::CONFLICT, body)) = event.split_first() {
+            let is_variant = ConflictEvent::decode(body).is_ok_and(|event| event.variant);
+            *(if is_variant { &mut self.variants } else { &mut self.conflicts }) += 1;
+        }
     }
 }
 

@@ -51,6 +51,25 @@ async fn forwards_every_span_once_marked_with_its_place() {
 }
 
 #[tokio::test]
+async fn passes_other_versions_of_a_span_by_and_counts_them() {
+    let sink = Sink::start(Protocol::Grpc).await;
+    let mut collector = Collector::start(&sink).await;
+    let forward = collector.forward(|_| {});
+    let (other, mut enriched) = (Span { name: "other".to_owned(), ..span(1) }, span(1));
+    enriched.attributes.push(collector::text("host.name", "h"));
+    collector.seal([span(1), span(2)]).await;
+    collector.seal([other, enriched]).await;
+    let metrics = collector.metrics.clone();
+    collector.end().await;
+    forward.await.unwrap();
+    assert_eq!(names(&sink.spans()), ["span 1", "span 2"]);
+    for outcome in [ForwardOutcome::conflict, ForwardOutcome::variant] {
+        let labels = ForwardLabels { backend: "sink".to_owned(), outcome };
+        assert_eq!(metrics.forward.spans.get_or_create(&labels).get(), 1, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn removes_what_the_client_set_in_our_name() {
     let sink = Sink::start(Protocol::Grpc).await;
     let mut collector = Collector::start(&sink).await;
