@@ -122,14 +122,15 @@ async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-/// Starts the collector, and the index beside it when it is configured.
+/// Starts the collector, and the index beside it when it is configured: on a full disk once there is space.
 ///
 /// # Errors
 /// When either cannot start.
 pub(crate) async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Running> {
     let index = config.index.enabled.then(|| config.data_dir.clone());
-    let mut running = spanseal_collector::start(config, stop).await?;
-    if let Some(data) = index {
+    let mut running = spanseal_collector::start(config, stop.clone()).await?;
+    stop.run_until_cancelled(running.has_space()).await;
+    if let Some(data) = index.filter(|_| !stop.is_cancelled()) {
         crate::index::spawn(&mut running, &data)?;
     }
     Ok(running)

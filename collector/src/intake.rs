@@ -1,6 +1,7 @@
 //! What passes between receive and seal: a request with its share of the byte budget, and the answer once it is durable.
 
 mod budget;
+mod entrance;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use budget::{Budget, BudgetPermit, OverBudget};
+pub(crate) use entrance::Entrance;
 
 /// One OTLP trace request as it was taken in.
 #[derive(Debug)]

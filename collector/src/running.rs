@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use spanseal_ledger::Deployment;
-use spanseal_log::{DataDir, Disk};
+use spanseal_log::{DataDir, Disk, Storage};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::forward::{self, Backend, Forward};
+use crate::intake::{Entrance, Intake};
 use crate::receive::{self, Receive};
-use crate::seal::{self, Durable, Sealing};
+use crate::seal::{self, Durable, Sealing, StartError};
 use crate::serve::{self, Health, Metrics};
 use crate::server::{bind, connections_that_fit};
 use crate::stages::Stages;
@@ -44,47 +46,77 @@ pub struct Addresses {
 ///
 /// Spans go from receive to seal; what is durable goes on to the backends, and to whoever follows [`Running::durable`].
 /// After the stop the stages end in that order: receive because it watches the stop, each other one because its input
-/// ends.
+/// ends. On a full disk it returns when there is space: until then requests are refused retryably, and `/readyz` says why.
 ///
 /// # Errors
 /// When an address or the data directory cannot be used; the message names the remedy.
 pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Running> {
-    check_backends(&config)?;
-    let listeners = Listeners::bind(&config).await?;
-    let addresses = listeners.addresses()?;
-    let (health, metrics) = (Health::of(&[receive::STAGE, SEAL]), Arc::new(Metrics::new()));
-    // First, so that operators see that a long recovery is under way.
-    let serving = Serving::start(listeners.http, health.clone(), Arc::clone(&metrics));
-    let config = Arc::new(config);
-    let opened = open(Arc::clone(&config), Arc::clone(&metrics), health.clone()).await.and_then(|sealing| {
-        let data = DataDir::at(Arc::new(Disk), &config.data_dir);
-        let forwards = Forward::all(&config, &data, &sealing.durable, &metrics)?;
-        Ok((sealing, forwards))
-    });
-    let (sealing, forwards) = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            serving.end().await;
-            return Err(error);
-        }
-    };
-    let Sealing { intake, durable, deployment, engine } = sealing;
-    let mut stages = Stages::new(config.grace, stop.clone());
-    let connections_max = connections_that_fit(config.receive.connections_max);
-    let receive = Receive {
-        listeners: listeners.otlp,
-        config: config::Receive { connections_max, ..config.receive.clone() },
-        stop_timeout: config.grace / 2, // the rest is for the stages that follow
-        intake,
-        health: health.clone(),
-        metrics: Arc::clone(&metrics),
-    };
-    stages.spawn(receive::STAGE, receive::run(receive, stop.clone()));
-    stages.spawn(SEAL, seal::run(engine));
-    for forward in forwards {
-        stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
+    Starting::bind(config, stop).await?.run(Arc::new(Disk)).await
+}
+
+/// A collector that has its addresses, and nothing else yet.
+struct Starting {
+    config: Arc<Config>,
+    listeners: Listeners,
+    addresses: Addresses,
+    health: Health,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+impl Starting {
+    async fn bind(config: Config, stop: CancellationToken) -> anyhow::Result<Self> {
+        check_backends(&config)?;
+        let listeners = Listeners::bind(&config).await?;
+        let addresses = listeners.addresses()?;
+        let (health, metrics) = (Health::of(&[receive::STAGE, seal::STAGE]), Arc::new(Metrics::new()));
+        Ok(Self { config: Arc::new(config), listeners, addresses, health, metrics, stop })
     }
-    Ok(Running { addresses, health, metrics, durable, deployment, stages, serving })
+
+    async fn run(self, storage: Arc<dyn Storage>) -> anyhow::Result<Running> {
+        let Self { config, listeners, addresses, health, metrics, stop } = self;
+        // First, so that operators see that a long recovery is under way.
+        let serving = Serving::start(listeners.http, health.clone(), Arc::clone(&metrics));
+        let entrance = Arc::new(Entrance::default());
+        let receive = Receive {
+            listeners: listeners.otlp,
+            config: config::Receive {
+                connections_max: connections_that_fit(config.receive.connections_max),
+                ..config.receive.clone()
+            },
+            stop_timeout: config.grace / 2, // the rest is for the stages that follow
+            intake: Intake::new(entrance.clone()),
+            health: health.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let mut stages = Stages::new(config.grace, stop.clone());
+        let mut receive = Some(receive::run(receive, stop.clone()));
+        let opening =
+            Opening { config: Arc::clone(&config), storage, health: health.clone(), metrics: metrics.clone() };
+        let opened = opening.when_there_is_space(&stop, || {
+            receive.take().into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
+        });
+        let forwards = |sealing: &Sealing| {
+            let data = DataDir::at(opening.storage.clone(), &config.data_dir);
+            Forward::all(&config, &data, &sealing.durable, &metrics)
+        };
+        let opened = opened.await.and_then(|sealing| forwards(&sealing).map(|forwards| (sealing, forwards)));
+        let (sealing, forwards) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                serving.end().await;
+                return Err(error);
+            }
+        };
+        let Sealing { intake, durable, deployment, engine } = sealing;
+        entrance.open(intake);
+        receive.into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
+        stages.spawn(seal::STAGE, seal::run(engine));
+        for forward in forwards {
+            stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
+        }
+        Ok(Running { addresses, health, metrics, durable, deployment, stages, serving })
+    }
 }
 
 /// Finds a secret that is not there before an epoch is opened, which would end uncleanly.
@@ -96,12 +128,60 @@ fn check_backends(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gets the stream ready, which reads files and may take seconds.
-async fn open(config: Arc<Config>, metrics: Arc<Metrics>, health: Health) -> anyhow::Result<Sealing> {
-    let directory = config.data_dir.display().to_string();
-    let opening = move || seal::open(&config, Arc::new(Disk), metrics, health);
-    tokio::task::spawn_blocking(opening).await?.context(directory)
+/// What it takes to get the stream ready.
+struct Opening {
+    config: Arc<Config>,
+    storage: Arc<dyn Storage>,
+    health: Health,
+    metrics: Arc<Metrics>,
 }
+
+impl Opening {
+    /// Gets the stream ready; while the disk is too full for that, calls `on_full`, and waits for space.
+    async fn when_there_is_space(
+        &self,
+        stop: &CancellationToken,
+        mut on_full: impl FnMut(),
+    ) -> anyhow::Result<Sealing> {
+        let directory = || self.config.data_dir.display().to_string();
+        loop {
+            match self.once().await? {
+                Err(error) if error.is_disk_full() => {
+                    self.health.unready(seal::STAGE, seal::DISK_FULL);
+                    tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "{}", seal::DISK_FULL);
+                    on_full();
+                }
+                opened => return opened.with_context(directory),
+            }
+            let space = stop.run_until_cancelled(self.space()).await;
+            space.context("stopped while the disk was full").with_context(directory)?;
+            tracing::info!("there is space on the disk again");
+        }
+    }
+
+    /// Tries once, which reads files and may take seconds.
+    async fn once(&self) -> anyhow::Result<Result<Sealing, StartError>> {
+        let (config, storage) = (Arc::clone(&self.config), Arc::clone(&self.storage));
+        let (metrics, health) = (Arc::clone(&self.metrics), self.health.clone());
+        Ok(tokio::task::spawn_blocking(move || seal::open(&config, storage, metrics, health)).await?)
+    }
+
+    /// Returns when there is space. Trying without would leave a little more behind each time.
+    async fn space(&self) {
+        let wanted = seal::free_bytes_to_start(&self.config);
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            // A disk that does not say is tried.
+            if self.storage.free_bytes(&self.config.data_dir).is_ok_and(|free| free < wanted) {
+                continue;
+            }
+            return;
+        }
+    }
+}
+
+/// How often a full disk is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Running {
     pub fn addresses(&self) -> &Addresses {
@@ -123,6 +203,11 @@ impl Running {
 
     pub fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// Returns when the disk is not full, as far as is known: nothing else can be opened in the data directory before.
+    pub async fn has_space(&self) {
+        self.health.until(|reasons| reasons.values().all(|reason| reason != seal::DISK_FULL)).await;
     }
 
     /// Adds a stage that reads what is sealed. It ends when there will be no more, and is waited for like the others.
@@ -162,9 +247,6 @@ impl Serving {
         }
     }
 }
-
-/// What seal calls itself in [`Health`].
-const SEAL: &str = "seal";
 
 /// The addresses of the configuration, taken.
 struct Listeners {

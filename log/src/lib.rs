@@ -27,6 +27,7 @@ pub use memory::{Counts, Fault, Memory, Operation};
 pub use reader::{Damage, Item, Reader};
 pub use record::{BodySize, RecordKind};
 pub use recover::{RecoverError, Recovered, recover};
+pub use reserve::is_full;
 pub use segment::{HeaderError, Owner, SegmentStart};
 pub use storage::{Access, Lock, Storage, StorageFile, read_file};
 pub use writer::{CommitError, Committed, OpenError, Options, Writer};

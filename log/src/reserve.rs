@@ -60,7 +60,7 @@ pub(crate) fn release(storage: &dyn Storage, dir: &Path) -> io::Result<bool> {
 }
 
 /// Says whether an error means that there is no space.
-pub(crate) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

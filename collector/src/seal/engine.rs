@@ -15,6 +15,7 @@ use super::conflicts::ConflictSettings;
 use super::cutting::Cutting;
 use super::durable::Durable;
 use super::fingerprint::Fingerprints;
+use super::full::bytes_to_start;
 use super::gate::Gate;
 use super::ground::Ground;
 use super::intake::Door;
@@ -96,6 +97,11 @@ pub fn open(
         deployment: keys.deployment.clone(),
         engine: Engine { thread, checkpoints, clocks, health },
     })
+}
+
+/// Returns the bytes that must be free for [`open`] to open an epoch.
+pub fn free_bytes_to_start(config: &Config) -> u64 {
+    bytes_to_start(&sizes(&config.seal))
 }
 
 /// Seals until every way in is gone, then ends the epoch and signs what is left behind.

@@ -180,5 +180,5 @@ fn write_trust(dir: &DataDir, keys: &Keys) -> Result<(), StartError> {
 }
 
 /// Root leaves are few and small.
-const SIZES: Options = Options { segment_bytes_max: 64 * 1024 * 1024, group_bytes_max: 64 * 1024 };
+pub(super) const SIZES: Options = Options { segment_bytes_max: 64 * 1024 * 1024, group_bytes_max: 64 * 1024 };
 const TRUST_BYTES_MAX: usize = 1024 * 1024;

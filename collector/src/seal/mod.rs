@@ -33,6 +33,7 @@ mod engine;
 mod epoch;
 mod fingerprint;
 mod first;
+mod full;
 mod gate;
 mod ground;
 mod group;
@@ -60,11 +61,12 @@ mod window;
 
 pub use conflict::CONFLICTS_NOT_SEALED;
 pub use durable::Durable;
-pub use engine::{Engine, Sealing, open, run};
+pub use engine::{Engine, Sealing, free_bytes_to_start, open, run};
 pub use group::SPANS_REFUSED;
 pub use past::Unsound;
 pub use root::RootError;
 pub use start::StartError;
+pub(crate) use stream::STAGE;
 pub use stream::{DISK_FULL, StreamError};
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ pub(super) fn segment_start(head: &Head) -> SegmentStart {
 }
 
 /// The stage's name in `/readyz`.
-pub(super) const STAGE: &str = "seal";
+pub(crate) const STAGE: &str = "seal";
 /// Why the stage is not ready when the disk is full.
 pub const DISK_FULL: &str = "the disk is full: nothing is taken in until there is space";
 /// How long a sender is asked to wait for space.

@@ -44,9 +44,14 @@ impl Health {
 
     /// Returns once every stage is ready.
     pub async fn all_ready(&self) {
+        self.until(Reasons::is_empty).await;
+    }
+
+    /// Returns once what is not ready is as wanted.
+    pub async fn until(&self, wanted: impl Fn(&Reasons) -> bool) {
         let mut changes = self.stages.subscribe();
         // The sender lives in `self`, so the channel cannot close while this waits.
-        let _ = changes.wait_for(|stages| stages.unready.is_empty()).await;
+        let _ = changes.wait_for(|stages| wanted(&stages.unready)).await;
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spanseal_ledger::StreamId;
 use spanseal_log::DataDir;
+use tracing::warn;
 
 use super::indexer::{IndexError, Indexer};
 use super::progress::claimed_size;
@@ -47,14 +48,21 @@ pub struct Indexed {
     pub lag: u64,
 }
 
-/// Indexes until the feed ends; what may be read by then is indexed first.
+/// Indexes until the feed ends; what may be read by then is indexed first. On a full disk it waits for the feed, and tries
+/// again.
 ///
 /// # Errors
-/// When the index cannot be written or the log cannot be read. Nothing is lost: the next start goes on from the cursor.
+/// When the index cannot be written otherwise, or the log cannot be read. Nothing is lost: the next start goes on from the cursor.
 pub fn follow(indexer: &mut Indexer, feed: &mut dyn Feed, on_round: &mut dyn FnMut(Indexed)) -> Result<(), IndexError> {
     while let Some(limits) = feed.wait() {
         loop {
-            let round = indexer.round(&limits)?;
+            let round = match indexer.round(&limits) {
+                Err(error) if error.is_disk_full() => {
+                    warn!("the disk is full: what is sealed is indexed when there is space");
+                    break;
+                }
+                round => round?,
+            };
             on_round(round);
             if round.events == 0 {
                 break;

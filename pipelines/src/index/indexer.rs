@@ -33,6 +33,13 @@ pub enum IndexError {
     Remove { path: PathBuf, source: io::Error },
 }
 
+impl IndexError {
+    /// Returns whether it may do better once there is space on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}
+
 impl Indexer {
     /// Opens the index of a data directory, or makes it. One of another version is made anew.
     ///

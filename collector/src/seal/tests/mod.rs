@@ -5,6 +5,7 @@ mod conflicts;
 mod crash;
 mod engine;
 mod faults;
+mod full;
 mod lifecycle;
 mod requests;
 mod scanning;
