@@ -160,7 +160,7 @@ fn write(found: &Found, out: &mut dyn Write) -> io::Result<()> {
 /// Two lines a row: what happened, and who did it where.
 fn write_row(row: &Row, out: &mut dyn Write) -> io::Result<()> {
     let name = row.name.as_deref().unwrap_or(&row.kind);
-    writeln!(out, "{:<10} {name}", row.verdict.unwrap_or("-"))?;
+    writeln!(out, "{:<10} {name}", row.verdict.unwrap_or(&row.kind))?;
     let facets = row.facets.iter().map(|(facet, value)| format!("{} {value}", facet.name()));
     let trace = row.trace.iter().map(|trace| format!("trace {trace}"));
     let about: Vec<_> = facets.chain(trace).chain([format!("event {}", row.event)]).collect();
