@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
+use crate::control::{self, Control};
 use crate::forward::{self, Backend, Forward};
 use crate::receive::{self, Receive};
 use crate::seal::{self, Durable, Sealing};
@@ -68,7 +69,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
             return Err(error);
         }
     };
-    let Sealing { intake, durable, deployment, engine } = sealing;
+    let Sealing { intake, durable, deployment, orders, engine } = sealing;
     let mut stages = Stages::new(config.grace, stop.clone());
     let connections_max = connections_that_fit(config.receive.connections_max);
     let receive = Receive {
@@ -81,6 +82,13 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
     };
     stages.spawn(receive::STAGE, receive::run(receive, stop.clone()));
     stages.spawn(SEAL, seal::run(engine));
+    match Control::bind(&config.data_dir, orders) {
+        Ok(control) => stages.spawn("control", control::run(control, stop.clone())),
+        // Spans are worth more: erasures and holds then need a stop.
+        Err(error) => {
+            tracing::warn!(%error, "no control socket: `spanseal erase` and `hold` need this collector stopped")
+        }
+    }
     for forward in forwards {
         stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
     }

@@ -23,9 +23,12 @@
 //! 4. Start-up is the only recovery: a crash anywhere, in start-up too, is followed by the same steps ([`start`]).
 //! 5. Nothing that can fail stands between a span's entry in the retry window and the commit: what may fail (disk space,
 //!    subjects' keys) comes before the first span of a group.
+//! 6. A subject's key is destroyed before the ledger says so, and the ledger says so, whatever happens in between
+//!    ([`deeds`]).
 
 mod checkpoints;
 mod cutting;
+mod deeds;
 mod durable;
 mod engine;
 mod epoch;
@@ -38,6 +41,7 @@ mod keys;
 mod measures;
 mod moment;
 mod nonces;
+mod orders;
 mod parcel;
 mod past;
 pub mod payloads;
@@ -56,6 +60,7 @@ mod window;
 pub use durable::Durable;
 pub use engine::{Engine, Sealing, open, run};
 pub use group::SPANS_REFUSED;
+pub use orders::{Done, HOLD_PLACED, HOLD_RELEASED, Order, Orders, Refused};
 pub use past::Unsound;
 pub use root::RootError;
 pub use start::StartError;

@@ -9,7 +9,8 @@
 //!    stream unclosed: it is closed now, since it is no longer the last.
 //! 4. The next epoch is opened ([`super::epoch`]), after the end of the last one where that is missing: by the identity key,
 //!    since its own is gone. What is lost or not known, the stream says first.
-//! 5. The stream's checkpoint is signed.
+//! 5. The ledger is told of erasures and holds that a crash kept from it ([`super::deeds`]).
+//! 6. The stream's checkpoint is signed.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use spanseal_log::{Damage, KeyFileError, LockError, OpenError, Options, Owner, R
 use tokio::sync::watch;
 
 use super::checkpoints::{Checkpoints, Intervals, LastLeaf};
+use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::Between;
 use super::gate::Gate;
@@ -154,6 +156,7 @@ pub(crate) fn start(ground: Ground, equipment: Equipment, now: &Moment) -> Resul
         window: origin.window,
         references: References::default(),
         subjects: equipment.subjects,
+        debt: Debt::NOW,
         nonces: Nonces::new(),
         keys: ground.keys,
         root,

@@ -7,6 +7,7 @@ use spanseal_ledger::sealer::{Head, OpenError, PushError};
 use spanseal_log::{BodySize, CommitError, Committed, DataDir, Lock, SegmentStart, Writer};
 use tokio::sync::watch;
 
+use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::{Between, Epoch, Resumed};
 use super::gate::Gate;
@@ -39,6 +40,8 @@ pub(crate) struct Stream {
     pub(super) stream_nanos: u64,
     pub(super) references: References,
     pub(super) subjects: Box<dyn Subjects>,
+    /// What the subjects' file owes the ledger.
+    pub(super) debt: Debt,
     pub(super) nonces: Nonces,
     pub(super) keys: Arc<Keys>,
     pub(super) root: Arc<Mutex<RootLog>>,
@@ -60,6 +63,8 @@ pub enum StreamError {
     Root(#[from] RootError),
     #[error("the disk cannot be asked for its free space")]
     Disk(#[from] std::io::Error),
+    #[error("the log cannot be read back")]
+    Read(#[source] std::io::Error),
     #[error("there is no randomness for keys and nonces")]
     Random(#[from] getrandom::Error),
     #[error("an event cannot be appended")]
@@ -105,16 +110,18 @@ impl Stream {
         self.resume(now).map(|resumed| self.report(resumed))
     }
 
-    /// Does what time asks for: a new key, or a new try when the disk was full. Called between groups and when idle.
+    /// Does what time asks for: a new key, a new try when the disk was full, or what the ledger is owed. Called between
+    /// groups and when idle.
     ///
     /// # Errors
     /// When the logs cannot be written: the process stops.
     pub(crate) fn tick(&mut self, now: &Moment) -> Result<(), StreamError> {
         match &self.epoch {
-            Some(epoch) if now.since(&epoch.opened) >= self.epoch_max => self.rotate(now),
-            Some(_) => Ok(()),
-            None => self.resume(now).map(|resumed| self.report(resumed)),
+            Some(epoch) if now.since(&epoch.opened) >= self.epoch_max => self.rotate(now)?,
+            Some(_) => {}
+            None => self.resume(now).map(|resumed| self.report(resumed))?,
         }
+        self.pay(now)
     }
 }
 

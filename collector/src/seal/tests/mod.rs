@@ -3,6 +3,7 @@
 mod batching;
 mod crash;
 mod engine;
+mod erasing;
 mod faults;
 mod lifecycle;
 mod requests;
