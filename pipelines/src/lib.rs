@@ -6,5 +6,7 @@ pub mod facet;
 pub mod find;
 mod hex;
 pub mod index;
+mod payload;
+pub mod subject;
 pub mod why;
 mod words;
