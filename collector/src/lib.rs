@@ -1,6 +1,7 @@
 //! Receive, assess, seal, publish, forward.
 
 pub mod config;
+pub mod control;
 pub mod forward;
 pub mod intake;
 pub mod receive;

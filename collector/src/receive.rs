@@ -126,7 +126,7 @@ fn unix_nano() -> u64 {
 }
 
 /// Whoever sends: nobody is authenticated yet.
-const TENANT: &str = "default";
+pub const TENANT: &str = "default";
 
 #[cfg(test)]
 mod tests;

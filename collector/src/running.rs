@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
+use crate::control::{self, Control};
 use crate::forward::{self, Backend, Forward};
 use crate::intake::{Entrance, Intake};
 use crate::receive::{self, Receive};
@@ -108,10 +109,17 @@ impl Starting {
                 return Err(error);
             }
         };
-        let Sealing { intake, durable, deployment, engine } = sealing;
+        let Sealing { intake, durable, deployment, orders, engine } = sealing;
         entrance.open(intake);
         receive.into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
         stages.spawn(seal::STAGE, seal::run(engine));
+        match Control::bind(&config.data_dir, orders) {
+            Ok(control) => stages.spawn("control", control::run(control, stop.clone())),
+            // Spans are worth more: erasures and holds then need a stop.
+            Err(error) => {
+                tracing::warn!(%error, "no control socket: `spanseal erase` and `hold` need this collector stopped");
+            }
+        }
         for forward in forwards {
             stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
         }

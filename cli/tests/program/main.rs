@@ -3,5 +3,6 @@
 
 mod crash;
 mod docs;
+mod erase;
 mod server;
 mod usage;

@@ -112,7 +112,7 @@ pub async fn run(forward: Forward, stop: CancellationToken) -> anyhow::Result<()
 async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
     let mut changes = Changes::new(&forward.feeds);
     let counts = Counts::new(Arc::clone(&forward.metrics), &forward.backend.name);
-    let mut delivery = Delivery::new(&forward.backend, counts.clone(), stop)?;
+    let mut delivery = Delivery::new(&forward.backend, keys(&forward), counts.clone(), stop)?;
     let mut position = Position::load(&forward.data, &forward.backend.name)?;
     let mut source = open(&forward, position.cursor())?;
     let mut shipment;
@@ -128,10 +128,18 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
             continue;
         };
         let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), read(source, &counts, sent.events));
-        if outcome == Outcome::Interrupted {
-            position.save().await;
-            info!(backend = forward.backend.name, "stopped while the backend is away; its spans wait in the log");
-            return Ok(());
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Interrupted => {
+                position.save().await;
+                info!(backend = forward.backend.name, "stopped while the backend is away; its spans wait in the log");
+                return Ok(());
+            }
+            Outcome::Outdated => {
+                info!(backend = forward.backend.name, "values were erased while the backend was away");
+                (source, shipment) = read(open(&forward, position.cursor())?, &counts, 0).await?;
+                continue;
+            }
         }
         counts.withheld(&sent.withheld);
         // A crash before the cursor is saved sends the shipment again.
@@ -142,10 +150,14 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
 
 fn open(forward: &Forward, cursor: &Cursor) -> anyhow::Result<Source> {
     let backend = &forward.backend;
-    let keys = backend.restore_cuts.then(|| unseal::keys_in(forward.data.subjects()));
-    let unseal = Unseal::new(keys, backend.event_url.clone());
+    let unseal = Unseal::new(keys(forward), backend.event_url.clone());
     let limits = Limits { bytes: backend.request_bytes_max, spans: backend.request_spans_max };
     Ok(Source::open(&forward.data, forward.feeds.clone(), cursor, unseal, limits)?)
+}
+
+/// Returns what finds the keys of subjects, when values are put back.
+fn keys(forward: &Forward) -> Option<unseal::FindKey> {
+    forward.backend.restore_cuts.then(|| unseal::keys_in(forward.data.subjects()))
 }
 
 /// Reads the next shipment on a thread that may block, while so many events are on their way. A disk that cannot be read is

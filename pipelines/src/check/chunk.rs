@@ -9,7 +9,8 @@ use spanseal_ledger::verify::HashedBatch;
 use spanseal_log::{Damage, Item, Reader, SegmentStart};
 
 use super::content::Content;
-use super::payloads::{PayloadFacts, PayloadHead};
+use super::payloads::PayloadFacts;
+use crate::payload::PayloadHead;
 
 /// What a reader found, with bytes of its own.
 pub(super) enum Piece {

@@ -7,51 +7,13 @@ use spanseal_ledger::verify::{Code, Detail};
 use spanseal_ledger::{Hash, StreamId};
 
 use super::content::{ContentFault, ListedPayload};
-
-/// What a payload record says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PayloadHead {
-    stream: StreamId,
-    group: [u8; 16],
-    chunk: u16,
-    chunks: u16,
-}
-
-/// Why a payload record cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoHead {
-    Version,
-    Malformed,
-}
+use crate::payload::{NoHead, PayloadHead};
 
 /// A payload record, hashed and read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PayloadFacts {
     pub(super) id: Hash,
     pub(super) head: Result<PayloadHead, NoHead>,
-}
-
-impl PayloadHead {
-    /// Reads the head of a record's body.
-    pub(super) fn read(record: &[u8]) -> Result<Self, NoHead> {
-        let (magic, rest) = record.split_first_chunk::<16>().ok_or(NoHead::Malformed)?;
-        if magic != MAGIC {
-            return Err(if magic.starts_with(FAMILY) { NoHead::Version } else { NoHead::Malformed });
-        }
-        if record.len() < HEAD_LEN + TAG_LEN {
-            return Err(NoHead::Malformed);
-        }
-        let read = || {
-            let (stream, rest) = rest.split_first_chunk()?;
-            let (_subject, rest) = rest.split_first_chunk::<16>()?;
-            let (group, rest) = rest.split_first_chunk()?;
-            let (chunk, rest) = rest.split_first_chunk()?;
-            let (chunks, _) = rest.split_first_chunk()?;
-            let (chunk, chunks) = (u16::from_be_bytes(*chunk), u16::from_be_bytes(*chunks));
-            Some(Self { stream: StreamId(*stream), group: *group, chunk, chunks })
-        };
-        read().ok_or(NoHead::Malformed)
-    }
 }
 
 /// The payload records of a segment that no event has listed so far.
@@ -122,10 +84,6 @@ impl Payloads {
     }
 }
 
-const MAGIC: &[u8; 16] = b"spanseal/payl/v1";
-const FAMILY: &[u8] = b"spanseal/payl/";
-const HEAD_LEN: usize = 16 + 16 + 16 + 16 + 2 + 2 + 24;
-const TAG_LEN: usize = 16;
 /// A batch has 256 events and an event at most 1,900 payload ids.
 const WAITING_MAX: usize = 500_000;
 
@@ -136,7 +94,10 @@ mod tests {
     const STREAM: StreamId = StreamId([1; 16]);
 
     fn record(id: u8, group: u8, chunk: u16, chunks: u16) -> PayloadFacts {
-        PayloadFacts { id: [id; 32], head: Ok(PayloadHead { stream: STREAM, group: [group; 16], chunk, chunks }) }
+        PayloadFacts {
+            id: [id; 32],
+            head: Ok(PayloadHead { stream: STREAM, subject: [5; 16], group: [group; 16], chunk, chunks }),
+        }
     }
 
     /// Lists ids as the chunks of event 7, and returns the codes found.
@@ -160,7 +121,7 @@ mod tests {
     #[test]
     fn names_the_event_whose_payload_is_not_there_or_another() {
         let other_stream = PayloadFacts {
-            head: Ok(PayloadHead { stream: StreamId([2; 16]), group: [9; 16], chunk: 0, chunks: 1 }),
+            head: Ok(PayloadHead { stream: StreamId([2; 16]), subject: [5; 16], group: [9; 16], chunk: 0, chunks: 1 }),
             ..record(1, 9, 0, 1)
         };
         let unread = |no_head| PayloadFacts { head: Err(no_head), ..record(1, 9, 0, 1) };
@@ -202,15 +163,5 @@ mod tests {
         };
         let taken = (0..=WAITING_MAX as u64).take_while(|n| payloads.record(&numbered(*n))).count();
         assert_eq!(taken, WAITING_MAX);
-    }
-
-    #[test]
-    fn reads_the_head_of_a_record() {
-        let whole = [&MAGIC[..], &[1; 16], &[2; 16], &[9; 16], &[0, 3, 0, 4], &[0; 24], &[0; 16]].concat();
-        let expected = PayloadHead { stream: STREAM, group: [9; 16], chunk: 3, chunks: 4 };
-        assert_eq!(PayloadHead::read(&whole), Ok(expected));
-        assert_eq!(PayloadHead::read(&whole[..whole.len() - 1]), Err(NoHead::Malformed));
-        assert_eq!(PayloadHead::read(b"spanseal/payl/v2 and more"), Err(NoHead::Version));
-        assert_eq!(PayloadHead::read(b"something else altogether"), Err(NoHead::Malformed));
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::facet::Facet;
 
 /// Grows with every change to the tables. An index of another version is made anew, never altered.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// Makes the tables in an empty database.
 ///
@@ -15,6 +15,8 @@ pub(crate) const VERSION: i32 = 1;
 /// - `event` has what a list shows. `start` is the span's, or the time of an event that is no span. Its facets are numbers in `text`, and have no index of their own: they are searched
 ///   through `attr`, by every key that says them.
 /// - `attr` has the attributes of spans, `resource_attr` those of the resource events that spans refer to.
+/// - `subject` has the events with values under a subject's key, with their payload records and those records' bytes, and,
+///   with no records, the events that say that the key was destroyed.
 /// - `run` has the subtree root of every full run of 256 events, so that a proof needs no more of the log than one run.
 /// - `stream.next`, and `head` beside it, are the cursor. They change in the transaction that writes the rows before them.
 pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
@@ -40,6 +42,10 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
          CREATE INDEX event_verdict ON event(verdict) WHERE verdict > 0;
          CREATE INDEX event_other ON event(kind) WHERE kind <> 1;
          CREATE TABLE about(target INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(target, id)) WITHOUT ROWID;
+         CREATE TABLE subject(
+           subject BLOB NOT NULL, id INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,
+           PRIMARY KEY(subject, records, id)) WITHOUT ROWID;
+         CREATE INDEX subject_event ON subject(id);
          CREATE TABLE text(id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
          CREATE TABLE attr_key(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
          CREATE TABLE attr(key INTEGER NOT NULL, value NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(key, value, id)) WITHOUT ROWID;

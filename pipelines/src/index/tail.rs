@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
+use spanseal_ledger::leaf::plain_hash;
 use spanseal_ledger::tree::root_of;
 use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
 use spanseal_ledger::{Hash, StreamId};
@@ -13,6 +14,7 @@ use spanseal_schemas::kind;
 use super::indexer::IndexError;
 use super::row::{self, Resource, Rows};
 use super::store::{BatchRow, FaultRow, Store};
+use crate::payload::PayloadHead;
 
 pub(super) struct Tail {
     stream: StreamId,
@@ -23,13 +25,23 @@ pub(super) struct Tail {
     next: u64,
     run: Run,
     resources: HashMap<u64, Resource>,
+    /// Payload records of the batch to come, and where the first of them is.
+    coming: (Payloads, Option<Place>),
     /// The time of the last seal.
     wall: u64,
     fault: Option<FaultRow>,
 }
 
-/// A batch and where it stands.
-type Record = (Vec<u8>, Place);
+/// A batch and what stands with it.
+struct Record {
+    bytes: Vec<u8>,
+    /// Of the first payload record before it, else of the batch: from there on all of it can be read.
+    place: Place,
+    payloads: Payloads,
+}
+
+/// Under whose key each payload record is, and its bytes, by id.
+type Payloads = HashMap<Hash, ([u8; 16], u64)>;
 
 impl Tail {
     /// Opens a stream where its cursor stands.
@@ -53,6 +65,7 @@ impl Tail {
             next,
             run,
             resources: HashMap::new(),
+            coming: Default::default(),
             wall: 0,
             fault,
         };
@@ -90,10 +103,10 @@ impl Tail {
         }
         let before = self.next;
         store.transaction(|store| {
-            for (bytes, place) in &batches {
+            for record in &batches {
                 // Taken before: a batch that is refused may take the verifier's tree along.
                 let reached = self.verifier.position();
-                if let Err(fault) = self.batch(store, root, bytes, *place)? {
+                if let Err(fault) = self.batch(store, root, record)? {
                     self.stop(fault.code, fault.to_string());
                     self.save(store, reached)?;
                     return Ok(());
@@ -122,10 +135,20 @@ impl Tail {
         let mut events = 0;
         while events < ROUND_EVENTS {
             match self.reader.read_next()? {
+                Some(Item::Payload { bytes, place }) => {
+                    let (payloads, first) = &mut self.coming;
+                    first.get_or_insert(place);
+                    if let Ok(head) = PayloadHead::read(bytes) {
+                        payloads.insert(plain_hash(bytes), (head.subject, bytes.len() as u64));
+                    }
+                }
                 Some(Item::Batch { count, bytes, place, .. }) => {
-                    batches.push((bytes.to_vec(), place));
+                    let (payloads, first) = std::mem::take(&mut self.coming);
+                    batches.push(Record { bytes: bytes.to_vec(), place: first.unwrap_or(place), payloads });
                     events += usize::from(count.max(1));
                 }
+                // What stood before the end of a segment belongs to no batch.
+                Some(Item::SegmentStart(_)) => self.coming = Default::default(),
                 Some(Item::Damaged { .. }) => return Ok((batches, true)),
                 Some(_) => {}
                 None => break,
@@ -134,14 +157,9 @@ impl Tail {
         Ok((batches, false))
     }
 
-    fn batch(
-        &mut self,
-        store: &mut Store,
-        root: &RootState,
-        bytes: &[u8],
-        place: Place,
-    ) -> Result<Result<(), Fault>, IndexError> {
-        let hashed = match HashedBatch::parse(bytes) {
+    fn batch(&mut self, store: &mut Store, root: &RootState, record: &Record) -> Result<Result<(), Fault>, IndexError> {
+        let place = record.place;
+        let hashed = match HashedBatch::parse(&record.bytes) {
             Ok(hashed) => hashed,
             Err(error) => return Ok(Err(self.verifier.malformed(root, error))),
         };
@@ -159,7 +177,7 @@ impl Tail {
             wall: seal.wall,
         })?;
         for ((event, leaf), index) in hashed.batch().events().zip(hashed.leaves()).zip(seal.first..) {
-            self.event(store, event, index, seal.wall)?;
+            self.event(store, event, index, (seal.wall, &record.payloads))?;
             if let Some(root) = self.run.push(*leaf) {
                 store.add_run(self.ordinal, index / RUN, &root)?;
             }
@@ -167,9 +185,15 @@ impl Tail {
         Ok(Ok(()))
     }
 
-    fn event(&mut self, store: &mut Store, event: &[u8], index: u64, wall: u64) -> rusqlite::Result<()> {
+    fn event(
+        &mut self,
+        store: &mut Store,
+        event: &[u8],
+        index: u64,
+        (wall, payloads): (u64, &Payloads),
+    ) -> rusqlite::Result<()> {
         let Some((&event_kind, body)) = event.split_first() else { return Ok(()) };
-        let mut rows = StreamRows { store, ordinal: self.ordinal, resources: &mut self.resources };
+        let mut rows = StreamRows { store, ordinal: self.ordinal, resources: &mut self.resources, payloads };
         let row = row::of(event_kind, body, wall, &mut rows)?;
         let (service, verdict, about) = (row.service.clone(), row.verdict, row.about.first().copied());
         let id = store.add_event(row)?;
@@ -207,6 +231,7 @@ struct StreamRows<'a> {
     store: &'a Store,
     ordinal: i64,
     resources: &'a mut HashMap<u64, Resource>,
+    payloads: &'a Payloads,
 }
 
 impl Rows for StreamRows<'_> {
@@ -218,6 +243,10 @@ impl Rows for StreamRows<'_> {
         let resource = Resource { row, service: self.store.service_of(row)? };
         self.resources.insert(index, resource.clone());
         Ok(Some(resource))
+    }
+
+    fn payload(&self, id: &[u8]) -> Option<([u8; 16], u64)> {
+        self.payloads.get(id).copied()
     }
 
     fn event(&mut self, event: &EventRef) -> rusqlite::Result<Option<i64>> {

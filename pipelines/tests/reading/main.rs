@@ -4,5 +4,6 @@
 mod check;
 mod find;
 mod index;
+mod subject;
 mod why;
 mod world;
