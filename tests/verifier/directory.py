@@ -104,13 +104,13 @@ class _RootLeaves:
             self.add("damaged", why)
 
     def superseded_leaves(self):
-        """Reports superseded leaves that differ from those that took their place; before what is found there itself."""
+        """Reports superseded leaves that differ from those that took their place."""
         differ = [
             Finding("damaged", f"the superseded root leaf {index} differs", index)
             for index, body in self.superseded
             if self.leaves.get(index) != body
         ]
-        self.findings = sorted(differ + self.findings, key=lambda finding: finding.index)
+        self.findings = sorted(self.findings + differ, key=lambda finding: finding.index)
 
 
 @dataclass
