@@ -1,7 +1,7 @@
 //! Payload records and the events that list them (format.md section 15): a record stands before the batch that lists it,
 //! in the same segment; one that nothing lists does not belong there; one that is not there was erased or has expired.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use spanseal_ledger::verify::{Code, Detail};
 use spanseal_ledger::{Hash, StreamId};
@@ -21,6 +21,10 @@ pub(super) struct PayloadFacts {
 pub(super) struct Payloads {
     stream: StreamId,
     waiting: HashMap<Hash, Waiting>,
+    /// Every record of the segment so far.
+    seen: HashSet<Hash>,
+    /// Of records that had stood in the segment before: how many batches had gone by when each came.
+    again: Vec<u64>,
     batches: u64,
 }
 
@@ -34,13 +38,17 @@ struct Waiting {
 
 impl Payloads {
     pub(super) fn new(stream: StreamId) -> Self {
-        Self { stream, waiting: HashMap::new(), batches: 0 }
+        Self { stream, waiting: HashMap::new(), seen: HashSet::new(), again: Vec::new(), batches: 0 }
     }
 
     /// Takes a record in. False when there are more that nothing lists than one batch can list.
     pub(super) fn record(&mut self, facts: &PayloadFacts) -> bool {
-        self.waiting.insert(facts.id, Waiting { head: facts.head, batches: self.batches, listed: false });
-        self.waiting.len() <= WAITING_MAX
+        if self.seen.insert(facts.id) {
+            self.waiting.insert(facts.id, Waiting { head: facts.head, batches: self.batches, listed: false });
+        } else {
+            self.again.push(self.batches);
+        }
+        self.waiting.len() + self.again.len() <= WAITING_MAX
     }
 
     /// Takes what a batch lists, and names what is not there or not what is listed.
@@ -75,10 +83,11 @@ impl Payloads {
         Ok(head.group)
     }
 
-    /// Ends the segment; returns how many records no event lists though a batch followed them. Those that stand after
-    /// the last batch belong to a write that was interrupted.
+    /// Ends the segment; returns how many records no event lists, or stand there again, though a batch followed them.
+    /// Those that stand after the last batch belong to a write that was interrupted.
     pub(super) fn end_segment(&mut self) -> usize {
-        let unlisted = self.waiting.values().filter(|waiting| waiting.batches < self.batches).count();
+        let waiting = self.waiting.values().map(|waiting| &waiting.batches);
+        let unlisted = waiting.chain(&self.again).filter(|batches| **batches < self.batches).count();
         *self = Self::new(self.stream);
         unlisted
     }
@@ -151,6 +160,21 @@ mod tests {
         codes(&mut payloads, &[]);
         payloads.record(&record(2, 9, 0, 1));
         assert_eq!(payloads.end_segment(), 1);
+    }
+
+    #[test]
+    fn counts_records_that_stand_in_the_segment_again() {
+        for order in [[1, 1, 0, 0], [1, 0, 1, 0]] {
+            let mut payloads = Payloads::new(STREAM);
+            for step in order {
+                match step {
+                    0 => _ = codes(&mut payloads, &[]),
+                    _ => _ = payloads.record(&record(1, 9, 0, 1)),
+                }
+            }
+            let listed = codes(&mut payloads, &[1]);
+            assert_eq!((listed.len(), payloads.end_segment()), (0, 1), "{order:?}");
+        }
     }
 
     #[test]
