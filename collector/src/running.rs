@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
-use crate::forward::{self, Backend, Forward};
+use crate::forward::{self, Forward, Relay};
 use crate::receive::{self, Receive};
 use crate::seal::{self, Durable, Sealing};
 use crate::serve::{self, Health, Metrics};
@@ -49,11 +49,13 @@ pub struct Addresses {
 /// # Errors
 /// When an address or the data directory cannot be used; the message names the remedy.
 pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Running> {
-    check_backends(&config)?;
+    let metrics = Arc::new(Metrics::new());
+    // First, to find a secret that is not there before an epoch is opened, which would end uncleanly.
+    let relay = Relay::new(&config, &metrics)?;
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
-    let (health, metrics) = (Health::of(&[receive::STAGE, SEAL]), Arc::new(Metrics::new()));
-    // First, so that operators see that a long recovery is under way.
+    let health = Health::of(&[receive::STAGE, SEAL]);
+    // Before that, so that operators see that a long recovery is under way.
     let serving = Serving::start(listeners.http, health.clone(), Arc::clone(&metrics));
     let config = Arc::new(config);
     let opened = open(Arc::clone(&config), Arc::clone(&metrics), health.clone()).await.and_then(|sealing| {
@@ -76,6 +78,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
         config: config::Receive { connections_max, ..config.receive.clone() },
         stop_timeout: config.grace / 2, // the rest is for the stages that follow
         intake,
+        relay,
         health: health.clone(),
         metrics: Arc::clone(&metrics),
     };
@@ -85,15 +88,6 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
         stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
     }
     Ok(Running { addresses, health, metrics, durable, deployment, stages, serving })
-}
-
-/// Finds a secret that is not there before an epoch is opened, which would end uncleanly.
-fn check_backends(config: &Config) -> anyhow::Result<()> {
-    for backend in &config.forward {
-        let whole = config.cut.restore_when_forwarding;
-        Backend::new(backend, whole).with_context(|| format!("forward {}", backend.name))?;
-    }
-    Ok(())
 }
 
 /// Gets the stream ready, which reads files and may take seconds.
