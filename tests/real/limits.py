@@ -32,7 +32,7 @@ IN_FLIGHT_BYTES_MAX = 256 * MIB
 # What is no request's: connections and their buffers, decoders, sealing, and what the allocator keeps.
 OTHER_BYTES_MAX = 96 * MIB
 HEADER_SECONDS = 3
-BODY_SECONDS = 5
+BODY_SECONDS = 10
 READY_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -41,13 +41,13 @@ def main():
     """Runs the phases and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spanseal", required=True, help="the binary to try")
-    parser.add_argument("--seconds", type=float, default=8, help="of each phase (at least 7, to see the slow ones end)")
+    parser.add_argument("--seconds", type=float, default=7, help="of each phase")
     options = parser.parse_args()
     if not os.access(options.spanseal, os.X_OK):
         print(f"limits.py: no executable at {options.spanseal}", file=sys.stderr)
         return 2
     allow_many_files()
-    faults = demonstrate(str(pathlib.Path(options.spanseal).resolve()), max(options.seconds, 7))
+    faults = demonstrate(str(pathlib.Path(options.spanseal).resolve()), options.seconds)
     for fault in faults:
         print(f"FAULT {fault}")
     print("all held" if not faults else f"{len(faults)} did not hold")
@@ -75,7 +75,7 @@ def demonstrate(binary, seconds):
                 print(row.text(), flush=True)
                 faults += row.faults
             peak = server.memory("VmHWM")
-            reason = f"idle + in_flight_bytes_max + {mib(OTHER_BYTES_MAX)}"
+            reason = f"idle + {mib(IN_FLIGHT_BYTES_MAX)} in flight + {mib(OTHER_BYTES_MAX)} for all else"
             print(f"VmRSS idle {mib(idle)}, VmHWM {mib(peak)}, bound {mib(bound)} MiB ({reason})")
             if peak > bound:
                 faults.append(f"memory: {mib(peak)} MiB is over {mib(bound)} MiB")
@@ -159,6 +159,7 @@ class Phase:
     others: list
     allowed: set
     needed: set
+    seconds_min: float = 1
 
 
 SURPLUS_CLIENTS = 8
@@ -182,6 +183,7 @@ PHASES = [
         [(slow_connections, "head"), (slow_connections, "body")],
         {"head closed", "body 503 retry"},
         {"head closed", "body 503 retry"},
+        BODY_SECONDS + 3,  # to see them end
     ),
     Phase(
         f"{SURPLUS_CLIENTS} x {SURPLUS_BYTES // MIB} MiB in flight",
@@ -218,7 +220,7 @@ class Row:
 
 def run_phase(server, phase, seconds, acknowledged):
     """Runs the well-behaved client beside the others for a while."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + max(seconds, phase.seconds_min)
     results = multiprocessing.Queue()
     others = [
         multiprocessing.Process(target=run_other, args=(results, server.port, until, *other)) for other in phase.others
