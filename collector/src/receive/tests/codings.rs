@@ -92,7 +92,9 @@ async fn stops_bombs() {
         assert!(inflated.held_max < 3 << 20, "{coding:?} held {}", inflated.held_max);
         let inflated = inflate(coding, &bomb, 64 << 20, 1 << 30).await;
         assert!(inflated.result.unwrap() == zeros);
-        assert!(inflated.held_max < 74 << 20, "{coding:?} held {}", inflated.held_max);
+        // Less than a step is not seen here; zstd's window is held as well.
+        let least = (63 << 20) + if coding == Coding::Zstd { 8 << 20 } else { 0 };
+        assert!((least..74 << 20).contains(&inflated.held_max), "{coding:?} held {}", inflated.held_max);
     }
 }
 

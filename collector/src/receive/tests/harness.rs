@@ -185,7 +185,6 @@ pub(super) fn zstd_with_window(bytes: &[u8], log: u32) -> Vec<u8> {
         sender.compress_stream(&mut to, &mut from).unwrap();
     }
     while sender.end_stream(&mut to).unwrap() > 0 {}
-    drop(to);
     frame
 }
 
