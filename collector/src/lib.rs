@@ -9,6 +9,7 @@ mod running;
 pub mod seal;
 pub mod serve;
 mod server;
+pub mod signal;
 mod stages;
 
 pub use running::{Addresses, Running, start};

@@ -14,6 +14,7 @@ use super::counts::Counts;
 use super::settings::Backend;
 use super::shipment::Shipment;
 use super::unseal::FindKey;
+use crate::signal::Signal;
 
 /// One backend, and how sending to it goes.
 pub(super) struct Delivery {
@@ -118,8 +119,9 @@ impl Delivery {
             if self.is_outdated(shipment) {
                 return Sent::Outdated;
             }
-            let answer = tokio::time::timeout(self.timeout, self.client.export(request.clone())).await;
-            let answer = answer.unwrap_or_else(|_| Answer::later(format!("no answer within {:?}", self.timeout)));
+            let answer = tokio::time::timeout(self.timeout, self.client.export(Signal::Traces, request.clone())).await;
+            let late = |_| Answer::later(format!("no answer within {:?}", self.timeout));
+            let answer = answer.map_or_else(late, Answer::from);
             let (after, reason) = match answer {
                 Answer::Accepted { rejected_spans, message } => {
                     self.taken(spans as u64, rejected_spans, &message);

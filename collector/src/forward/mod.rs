@@ -16,6 +16,7 @@ mod deliver;
 mod marks;
 mod origins;
 mod position;
+mod relay;
 mod settings;
 mod shipment;
 mod source;
@@ -34,6 +35,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::seal::Durable;
 use crate::serve::Metrics;
+use crate::signal::Signal;
 use changes::Changes;
 use counts::Counts;
 use deliver::{Delivery, Outcome};
@@ -42,6 +44,7 @@ use shipment::Shipment;
 use source::{Limits, Source};
 use unseal::Unseal;
 
+pub use relay::{NotPassedOn, PassRefusal, Passed, Relay};
 pub use settings::{Backend, Protocol};
 pub use source::Feed;
 
@@ -58,7 +61,7 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Returns what is needed for every backend of the configuration. All streams of the data directory are forwarded:
+    /// Returns what is needed for every backend of the configuration that gets spans. All streams of the data directory are forwarded:
     /// those that this process does not write to their end.
     ///
     /// # Errors
@@ -82,11 +85,8 @@ impl Forward {
                 grace: config.grace * 4 / 5,
             })
         };
-        config
-            .forward
-            .iter()
-            .map(|backend| forward(backend).with_context(|| format!("forward {}", backend.name)))
-            .collect()
+        let of_traces = config.forward.iter().filter(|backend| backend.signals.contains(&Signal::Traces));
+        of_traces.map(|backend| forward(backend).with_context(|| format!("forward {}", backend.name))).collect()
     }
 }
 

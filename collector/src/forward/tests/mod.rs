@@ -1,6 +1,7 @@
 //! Forwarding from a real log to a backend in this process that fails in every way.
 
 mod collector;
+mod several;
 mod sink;
 
 use std::time::Duration;

@@ -35,9 +35,11 @@ impl Random {
     }
 }
 
+type Edit = fn(&Base, &mut Tree, &mut Random) -> Option<String>;
+
 /// Does one thing to the directory and says what; nothing when it found nothing to do it to.
 pub(crate) fn edit(base: &Base, tree: &mut Tree, random: &mut Random) -> Option<String> {
-    let edits: [fn(&Base, &mut Tree, &mut Random) -> Option<String>; 16] = [
+    let edits: [Edit; 16] = [
         flip_bit,
         drop_record,
         duplicate_record,
