@@ -3,5 +3,10 @@
 
 mod crash;
 mod docs;
+mod ledger;
+mod load;
+mod release;
 mod server;
+mod shutdown;
+mod upgrade;
 mod usage;
