@@ -3,7 +3,8 @@
 
     tests/mutants.py [--list] [--only NUMBER_OR_WORD ...]
 
-Works on a copy of the tree in target/mutants, and builds into target, so that dependencies are built once. Each change is
+Works on a copy of the tree in target/mutants, and builds into target (or CARGO_TARGET_DIR), so that dependencies are built
+once. Each change is
 one place of `log/src` or `collector/src/seal`; the tests of `spanseal-log` are run on it, then those of the engine. Every
 line there that syncs must belong to a change, or the run ends at once.
 
@@ -11,6 +12,7 @@ Exit 0 a test failed for each change, 1 a change survived, 2 it could not be tri
 """
 
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -19,8 +21,8 @@ import time
 from dataclasses import dataclass
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-TARGET = REPOSITORY / "target"
-COPY = TARGET / "mutants"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+COPY = REPOSITORY / "target" / "mutants"
 SEARCHED = ("log/src", "collector/src/seal")
 # The file system in memory is what the tests use in the place of a disk; its syncs are the tests' own.
 NOT_SEARCHED = ("log/src/memory", "collector/src/seal/tests")
