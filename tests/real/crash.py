@@ -139,20 +139,21 @@ class Crash:
         return acknowledged_spans(self.acknowledged[-1]) >= self.options.spans
 
     def _check(self):
-        """Holds what is sealed against what was acknowledged, verifies, and prints the figures."""
+        """Holds what is sealed against what was acknowledged, prints the figures, and verifies."""
         self.torn += self.seals.look()
         check(not self.seals.twice, f"signed twice: {self.seals.twice}")
         spans, sealed = exactly_once(self.data, *self.acknowledged)
-        if self.pins == 0:
-            run(self.binary, "keys", "pin", self.trust, "--data", self.data)
-        check_verifies(self.binary, self.data, self.trust)
-        if not self.options.collect:
-            self._check_index(sealed)
         print(f"kills              {self.options.kills}, and {self.killed_starts} of starts that were not ready")
         print(f"acknowledged       {spans} spans, each once among {sealed} sealed")
         print(f"time to ready      p50 {statistics.median(self.ready):.2f} s, max {max(self.ready):.2f} s")
         print(f"torn tails         {self.torn} of {self.options.kills + self.killed_starts + 1} looked at")
-        print(f"batches looked at  {len(self.seals.seen)}, no index of an epoch with two; {self.pins} pins on the way")
+        print(f"batches looked at  {len(self.seals.seen)}, no index of an epoch with two", flush=True)
+        if not self.options.collect:
+            self._check_index(sealed)
+        if self.pins == 0:
+            run(self.binary, "keys", "pin", self.trust, "--data", self.data)
+        check_verifies(self.binary, self.data, self.trust)
+        print(f"verified           by both, with {self.pins} pins taken on the way")
 
     def _is_indexed(self):
         """Returns whether the index has everything that was durable a moment ago."""
