@@ -241,6 +241,10 @@ def said(failed, problem):
 def run_tests(suite):
     """Runs a suite; returns the tests that failed, and else what went wrong."""
     words = [*suite, "--target-dir", str(TARGET)]
+    built = subprocess.run([*words, "--no-run"], cwd=COPY, capture_output=True, text=True)
+    if built.returncode:
+        print(built.stderr[-3000:], file=sys.stderr)
+        return [], "does not build"
     try:
         done = subprocess.run(words, cwd=COPY, capture_output=True, text=True, timeout=SECONDS_MAX)
     except subprocess.TimeoutExpired:
@@ -248,10 +252,7 @@ def run_tests(suite):
     failed = re.findall(r"^test (\S+) \.\.\. FAILED$", done.stdout, re.MULTILINE)
     if failed or done.returncode == 0:
         return failed, None
-    if "running " in done.stdout:
-        return [], "the tests end"
-    print(done.stderr[-3000:], file=sys.stderr)
-    return [], "does not build"
+    return [], "the tests end"
 
 
 def copy_tree():
