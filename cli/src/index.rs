@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use spanseal_collector::Running;
@@ -10,12 +11,18 @@ use spanseal_log::{DataDir, Disk};
 use spanseal_pipelines::index::{Feed, Indexer, Limits, follow};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
-/// Adds the index to a running collector. It ends when the stream does, with everything indexed.
+/// Adds the index to a running collector. It ends when the stream does, with everything indexed, or `grace` after the stop.
 ///
 /// # Errors
 /// When the index cannot be opened.
-pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Result<()> {
+pub(crate) fn spawn(
+    running: &mut Running,
+    data: &std::path::Path,
+    stop: CancellationToken,
+    grace: Duration,
+) -> anyhow::Result<()> {
     let mut indexer = Indexer::open(&DataDir::at(Arc::new(Disk), data)).context("the index")?;
     let mut feed = Follow { durable: running.durable().clone(), begun: false, handle: Handle::current() };
     let metrics = Arc::clone(running.metrics());
@@ -29,7 +36,21 @@ pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Re
         // Nobody waits any more when the grace is over.
         let _ = done.send(indexed);
     })?;
-    running.spawn("index", async move { Ok(ended.await.context("the index's thread panicked")??) });
+    let metrics = Arc::clone(running.metrics());
+    running.spawn("index", async move {
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            ended = ended => Ok(ended.context("the index's thread panicked")??),
+            () = late => {
+                let behind = metrics.index.lag_events.get();
+                tracing::warn!(behind, "the index did not catch up in the grace time; the next start goes on with it");
+                Ok(())
+            }
+        }
+    });
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The spanseal program.
 
+mod completions;
 mod demo;
 mod erase;
 mod find;
@@ -21,11 +22,12 @@ mod why;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 /// Provenance for agent actions, on OpenTelemetry: seal spans, explain them, prove them.
 #[derive(clap::Parser)]
 #[command(
+    name = "spanseal",
     version,
     after_help = "Start with `spanseal demo`. Exit codes: 0 holds or done, 1 tampered, missing or wrong, 2 could not be checked or done."
 )]
@@ -49,6 +51,7 @@ enum Command {
     Hold(hold::Hold),
     Health(health::Health),
     Load(load::Load),
+    Completions(completions::Completions),
     #[command(hide = true)]
     DemoAgent(demo::agent::Agent),
 }
@@ -69,6 +72,7 @@ async fn main() -> ExitCode {
         Command::Hold(hold) => hold::run(hold).await,
         Command::Health(health) => health::run(health).await,
         Command::Load(load) => load::run(load).await,
+        Command::Completions(completions) => completions::run(&completions, &Arguments::command()),
         Command::DemoAgent(agent) => demo::agent::run(agent).await,
     };
     done.unwrap_or_else(|error| {

@@ -6,6 +6,7 @@ mod first_bytes;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -54,6 +55,8 @@ pub(crate) struct Server {
     limits: Limits,
     slots: Arc<Semaphore>,
     connections: Connections,
+    /// Connections that did not end by themselves after the stop.
+    left: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -66,6 +69,7 @@ impl Server {
             slots: Arc::new(Semaphore::new(limits.connections_max.get().min(Semaphore::MAX_PERMITS))),
             limits,
             connections,
+            left: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop,
         })
@@ -80,6 +84,10 @@ impl Server {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        let connections = self.left.load(Ordering::Relaxed);
+        if connections > 0 {
+            warn!(connections, "still open after the stop, and closed");
+        }
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener) {
@@ -131,7 +139,7 @@ impl Server {
         match ended {
             Some(Ok(())) => {}
             Some(Err(error)) => debug!(error, "a connection ended early"),
-            None => debug!("a connection was still open after the stop, and was closed"),
+            None => drop(self.left.fetch_add(1, Ordering::Relaxed)),
         }
     }
 }

@@ -4,5 +4,10 @@
 mod crash;
 mod docs;
 mod erase;
+mod ledger;
+mod load;
+mod release;
 mod server;
+mod shutdown;
+mod upgrade;
 mod usage;

@@ -1,8 +1,10 @@
 //! A `spanseal` process on free ports of loopback, ended by its own process id.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// Returns a command for the program, with none of the caller's settings in its environment.
 pub(crate) fn spanseal() -> Command {
@@ -24,17 +26,21 @@ pub(crate) struct Server {
     process: Child,
     /// Where OTLP comes in, `host:port`.
     pub(crate) otlp: String,
+    /// What it writes to standard error, through all its lives.
+    log: PathBuf,
 }
 
 impl Server {
     /// Starts `up` on the data directory and returns once it says that it is ready.
     pub(crate) fn start(data: &Path, otlp: &str, more: &[&str]) -> Self {
+        let log = data.with_extension("log");
+        let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("the log can be written");
         let mut process = spanseal()
             .args(["up", "--json", "--otlp", otlp, "--http", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .expect("the program starts");
         let mut line = String::new();
@@ -42,7 +48,7 @@ impl Server {
         let ready: serde_json::Value = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("`up --json` printed {line:?} instead of its addresses"));
         let otlp = ready["otlp"][0].as_str().expect("an OTLP address").to_owned();
-        Self { process, otlp }
+        Self { process, otlp, log }
     }
 
     /// Ends the process at once, as a power cut would end it.
@@ -52,10 +58,20 @@ impl Server {
     }
 
     /// Asks the process to end and returns how it did.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
-        let pid = self.process.id().to_string();
+    pub(crate) fn terminate(self) -> ExitStatus {
+        self.terminate_timed().0
+    }
+
+    /// Asks the process to end and returns how it did, and how long that took.
+    pub(crate) fn terminate_timed(mut self) -> (ExitStatus, Duration) {
+        let (pid, asked) = (self.process.id().to_string(), Instant::now());
         Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
-        self.process.wait().expect("the process is ours")
+        (self.process.wait().expect("the process is ours"), asked.elapsed())
+    }
+
+    /// Returns the file with what it writes to standard error.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.log.clone()
     }
 }
 

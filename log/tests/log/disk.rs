@@ -123,3 +123,12 @@ fn private_files_and_directories_are_the_owners_alone() {
         assert_eq!(permissions.mode() & 0o777, mode, "{name}");
     }
 }
+
+/// Whether a sync reached the disk cannot be seen from here; but these the kernel cannot sync, and says so when asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_is_asked_to_sync() {
+    let file = Disk.open_to_write(Path::new("/dev/null")).unwrap();
+    assert_eq!(file.sync().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(Disk.sync_dir(Path::new("/proc")).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}

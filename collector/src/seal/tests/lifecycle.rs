@@ -1,14 +1,17 @@
 //! A stream's life without faults: start, groups, rotation, shutdown, restart.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spanseal_ledger::key_event::KeyEvent;
 use spanseal_ledger::seal::Counters;
+use spanseal_log::{DataDir, Owner};
 use spanseal_schemas::kind;
 
 use super::requests::{Request, bad_span, secret_span, span};
 use super::verdict::verdict;
-use super::world::{Settings, World};
+use super::world::{DATA, Settings, World};
 use crate::intake::Accepted;
 
 #[test]
@@ -39,6 +42,20 @@ fn closes_cleanly_and_goes_on_after_a_restart() {
     assert_eq!(verdict.streams.len(), 1);
     let shape: Vec<_> = verdict.key_events().iter().map(shape).collect();
     assert_eq!(shape, ["opening First", "closing Shutdown", "opening AfterClose", "closing Shutdown"]);
+}
+
+#[test]
+fn what_a_clean_end_signs_outlasts_a_power_cut() {
+    let mut world = World::new(Settings::default());
+    let mut process = world.must_start();
+    world.must_seal(&mut process, &Request::of([1]));
+    world.end(process).unwrap();
+    let dir = DataDir::at(Arc::new(world.memory.crash()), Path::new(DATA));
+    let stream = dir.streams().unwrap()[0];
+    for (owner, name) in [(Owner::RootLog, "root".to_owned()), (Owner::Stream(stream), stream.to_string())] {
+        let note = dir.read_checkpoint(&owner).unwrap().map(|note| String::from_utf8(note).unwrap());
+        assert_eq!(note.as_ref(), world.pins.get(&name), "{name}");
+    }
 }
 
 #[test]
