@@ -22,6 +22,7 @@ pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Re
     let (done, ended) = oneshot::channel();
     // A thread and no task: SQLite blocks, and must not keep the process from ending when the grace is over.
     std::thread::Builder::new().name("index".to_owned()).spawn(move || {
+        give_way();
         let indexed = follow(&mut indexer, &mut feed, &mut |round| {
             metrics.index.events.inc_by(round.events);
             metrics.index.lag_events.set(i64::try_from(round.lag).unwrap_or(i64::MAX));
@@ -32,6 +33,17 @@ pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Re
     running.spawn("index", async move { Ok(ended.await.context("the index's thread panicked")??) });
     Ok(())
 }
+
+/// Lets every other thread go first: somebody waits for what is sealed, while the index may lag. It still gets the smallest
+/// share of a core that is busy, so that it moves.
+fn give_way() {
+    // Linux gives each thread a niceness of its own; elsewhere it would be the process's. Without it indexing is only less polite.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, LEAST_URGENT);
+}
+
+#[cfg(target_os = "linux")]
+const LEAST_URGENT: i32 = 19;
 
 /// What is durable of the collector's stream; streams that it does not write are read to their end.
 struct Follow {

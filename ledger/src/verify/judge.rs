@@ -8,6 +8,7 @@ use super::key_events::{EventFacts, begins_with_opening, check_events};
 use super::root_state::{EpochRoot, RootState};
 use super::{Code, Detail};
 use crate::batch::{Batch, BatchError};
+use crate::key::PublicKey;
 use crate::leaf::Hash;
 use crate::seal::Seal;
 use crate::tree::Frontier;
@@ -17,6 +18,8 @@ use crate::tree::Frontier;
 pub struct HashedBatch<'a> {
     batch: Batch<'a>,
     leaves: Vec<Hash>,
+    /// The key that was found to have signed the seal.
+    signer: Option<PublicKey>,
 }
 
 impl<'a> HashedBatch<'a> {
@@ -26,7 +29,19 @@ impl<'a> HashedBatch<'a> {
     /// When the batch does not parse.
     pub fn parse(bytes: &'a [u8]) -> Result<HashedBatch<'a>, BatchError> {
         let batch = Batch::parse(bytes)?;
-        Ok(HashedBatch { leaves: batch.leaf_hashes(), batch })
+        Ok(HashedBatch { leaves: batch.leaf_hashes(), batch, signer: None })
+    }
+
+    /// Verifies the seal's signature ahead of its turn, by the key that the root log has for its epoch.
+    pub fn verify_signature(&mut self, root: &RootState) {
+        let signed = self.batch.signed_seal();
+        let key = root.epoch(&signed.seal.stream, signed.seal.epoch).map(|epoch| epoch.key);
+        self.signer = key.filter(|key| signed.verify(key).is_ok());
+    }
+
+    /// Whether this key signed the seal: known already, or verified now.
+    fn is_signed_by(&self, key: &PublicKey) -> bool {
+        self.signer.as_ref() == Some(key) || self.batch.signed_seal().verify(key).is_ok()
     }
 
     /// The batch.
@@ -71,7 +86,7 @@ pub(super) fn judge(
     }
     let events = check_events(&hashed.batch, chain, root, view.begins);
     let key = view.registered.map(|epoch| epoch.key);
-    let signed = key.filter(|key| hashed.batch.signed_seal().verify(key).is_ok());
+    let signed = key.filter(|key| hashed.is_signed_by(key));
     let tree = view.grow(frontier, &hashed.leaves);
 
     let fault = first_fault(&view, &events, signed.is_some(), &tree);

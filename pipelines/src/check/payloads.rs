@@ -75,6 +75,11 @@ impl Payloads {
         Self { stream, waiting: HashMap::new(), batches: 0 }
     }
 
+    /// Whether every record was listed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes a record in. False when there are more that nothing lists than one batch can list.
     pub(super) fn record(&mut self, facts: &PayloadFacts) -> bool {
         self.waiting.insert(facts.id, Waiting { head: facts.head, batches: self.batches, listed: false });

@@ -12,6 +12,7 @@ mod reindex;
 mod row;
 mod schema;
 pub(crate) mod store;
+mod subtrees;
 mod tail;
 pub(crate) mod value;
 

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::facet::Facet;
 
 /// Grows with every change to the tables. An index of another version is made anew, never altered.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// Makes the tables in an empty database.
 ///
@@ -15,7 +15,8 @@ pub(crate) const VERSION: i32 = 1;
 /// - `event` has what a list shows. `start` is the span's, or the time of an event that is no span. Its facets are numbers in `text`, and have no index of their own: they are searched
 ///   through `attr`, by every key that says them.
 /// - `attr` has the attributes of spans, `resource_attr` those of the resource events that spans refer to.
-/// - `run` has the subtree root of every full run of 256 events, so that a proof needs no more of the log than one run.
+/// - `run` has the subtree root of every full run of 256 events (height 8) and of every 256 such runs (height 16), so that
+///   a proof needs one run of the log and a few hundred of these rows, however long the log is.
 /// - `stream.next`, and `head` beside it, are the cursor. They change in the transaction that writes the rows before them.
 pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let facets: String = Facet::ALL.iter().map(|facet| format!(", \"{}\" INTEGER", facet.name())).collect();
@@ -28,7 +29,7 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
            id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
            segment INTEGER NOT NULL, offset INTEGER NOT NULL, wall INTEGER NOT NULL);
          CREATE UNIQUE INDEX batch_place ON batch(stream, first);
-         CREATE TABLE run(stream INTEGER NOT NULL, run INTEGER NOT NULL, root BLOB NOT NULL, PRIMARY KEY(stream, run)) WITHOUT ROWID;
+         CREATE TABLE run(stream INTEGER NOT NULL, height INTEGER NOT NULL, number INTEGER NOT NULL, root BLOB NOT NULL, PRIMARY KEY(stream, height, number)) WITHOUT ROWID;
          CREATE TABLE event(
            id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, trace BLOB, span BLOB, parent BLOB, resource INTEGER,
            received INTEGER, start INTEGER NOT NULL, end INTEGER, status INTEGER, verdict INTEGER, name INTEGER, service INTEGER{facets});

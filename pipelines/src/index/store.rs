@@ -1,6 +1,7 @@
 //! Rows in and out of the index's tables, one transaction at a time.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -215,10 +216,16 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the subtree root of a full run of 256 events.
-    pub(crate) fn add_run(&self, stream: i64, run: u64, root: &[u8; 32]) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("INSERT INTO run VALUES(?, ?, ?)")?.execute(params![stream, int(run), root])?;
+    /// Writes the root of a full subtree.
+    pub(crate) fn add_run(&self, stream: i64, height: u8, number: u64, root: &Hash) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached("INSERT INTO run VALUES(?, ?, ?, ?)")?;
+        insert.execute(params![stream, height, int(number), root])?;
         Ok(())
+    }
+
+    /// Returns the roots of a stream's full subtrees with these numbers, as [`runs`] does.
+    pub(crate) fn runs(&self, stream: &[u8; 16], height: u8, numbers: Range<u64>) -> rusqlite::Result<Vec<Hash>> {
+        runs(&self.connection, stream, height, numbers)
     }
 
     pub(crate) fn streams(&self) -> rusqlite::Result<Vec<StreamRow>> {
@@ -306,26 +313,31 @@ pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Op
     found.optional()
 }
 
-/// Returns where the batch that holds a stream's index was found.
-pub(crate) fn place_of(connection: &Connection, stream: &[u8; 16], index: u64) -> rusqlite::Result<Option<Place>> {
-    let select = "SELECT segment, offset FROM batch WHERE stream = (SELECT ordinal FROM stream WHERE id = ?1)
+/// Returns the first index of the batch that holds a stream's index, and where it was found.
+pub(crate) fn batch_at(connection: &Connection, stream: &[u8; 16], index: u64) -> rusqlite::Result<Option<(u64, Place)>> {
+    let select = "SELECT first, segment, offset FROM batch WHERE stream = (SELECT ordinal FROM stream WHERE id = ?1)
         AND first <= ?2 AND ?2 < first + count ORDER BY first DESC LIMIT 1";
     let mut statement = connection.prepare_cached(select)?;
     let found = statement.query_row(params![stream, int(index)], |row| {
-        Ok(Place { segment: unsigned(row.get(0)?), offset: unsigned(row.get(1)?) })
+        Ok((unsigned(row.get(0)?), Place { segment: unsigned(row.get(1)?), offset: unsigned(row.get(2)?) }))
     });
     found.optional()
 }
 
-/// Returns the roots of a stream's full runs from the first on, below `full`, as far as they are there without a gap.
-pub(crate) fn runs(connection: &Connection, stream: &[u8; 16], full: u64) -> rusqlite::Result<Vec<Hash>> {
-    let select =
-        "SELECT run, root FROM run WHERE stream = (SELECT ordinal FROM stream WHERE id = ?) AND run < ? ORDER BY run";
+/// Returns the roots of a stream's full subtrees with these numbers, as far as they are there without a gap.
+pub(crate) fn runs(
+    connection: &Connection,
+    stream: &[u8; 16],
+    height: u8,
+    numbers: Range<u64>,
+) -> rusqlite::Result<Vec<Hash>> {
+    let select = "SELECT number, root FROM run WHERE stream = (SELECT ordinal FROM stream WHERE id = ?)
+        AND height = ? AND number >= ? AND number < ? ORDER BY number";
     let mut statement = connection.prepare_cached(select)?;
-    let mut rows = statement.query(params![stream, int(full)])?;
+    let mut rows = statement.query(params![stream, height, int(numbers.start), int(numbers.end)])?;
     let mut roots = Vec::new();
     while let Some(row) = rows.next()? {
-        if unsigned(row.get(0)?) != roots.len() as u64 {
+        if unsigned(row.get(0)?) != numbers.start + roots.len() as u64 {
             break;
         }
         roots.push(row.get(1)?);
@@ -387,3 +399,6 @@ const CACHE_KIB: i64 = -32_768;
 const WAL_BYTES_MAX: i64 = 64 << 20;
 const STATEMENTS: usize = 32;
 const KNOWN_MAX: usize = 50_000;
+/// Height of the subtree over a run of 256 events, and of the one over 256 runs.
+pub(crate) const RUN_HEIGHT: u8 = 8;
+pub(crate) const BLOCK_HEIGHT: u8 = 16;

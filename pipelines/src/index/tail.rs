@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 
-use spanseal_ledger::tree::root_of;
 use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
-use spanseal_ledger::{Hash, StreamId};
+use spanseal_ledger::StreamId;
 use spanseal_log::{DataDir, Item, Owner, Place, Reader};
 use spanseal_schemas::event::EventRef;
 use spanseal_schemas::kind;
@@ -13,6 +12,7 @@ use spanseal_schemas::kind;
 use super::indexer::IndexError;
 use super::row::{self, Resource, Rows};
 use super::store::{BatchRow, FaultRow, Store};
+use super::subtrees::{RUN, Subtrees};
 
 pub(super) struct Tail {
     stream: StreamId,
@@ -21,7 +21,7 @@ pub(super) struct Tail {
     verifier: StreamVerifier,
     /// The index up to which there are rows.
     next: u64,
-    run: Run,
+    subtrees: Subtrees,
     resources: HashMap<u64, Resource>,
     /// The time of the last seal.
     wall: u64,
@@ -44,14 +44,14 @@ impl Tail {
         let verifier = resumed.unwrap_or_else(|_| StreamVerifier::new(root, stream, None));
         let open =
             |from| Reader::open(data.shared_storage(), &data.log(&Owner::Stream(stream)), Owner::Stream(stream), from);
-        let run = Run::read(&mut open(next - next % RUN)?, next)?;
+        let subtrees = Subtrees::read(&mut open(next - next % RUN)?, store, stream, next)?;
         let tail = Self {
             stream,
             ordinal,
             reader: open(next)?,
             verifier,
             next,
-            run,
+            subtrees,
             resources: HashMap::new(),
             wall: 0,
             fault,
@@ -160,9 +160,7 @@ impl Tail {
         })?;
         for ((event, leaf), index) in hashed.batch().events().zip(hashed.leaves()).zip(seal.first..) {
             self.event(store, event, index, seal.wall)?;
-            if let Some(root) = self.run.push(*leaf) {
-                store.add_run(self.ordinal, index / RUN, &root)?;
-            }
+            self.subtrees.push(*leaf, |height, root| store.add_run(self.ordinal, height, index >> height, root))?;
         }
         Ok(Ok(()))
     }
@@ -229,33 +227,6 @@ impl Rows for StreamRows<'_> {
     }
 }
 
-/// The leaves of the run of 256 events that is not full yet.
-#[derive(Debug, Default)]
-struct Run(Vec<Hash>);
-
-impl Run {
-    /// Reads the leaves from the start of a run up to an index.
-    fn read(reader: &mut Reader, until: u64) -> io::Result<Self> {
-        reader.set_limit(until);
-        let mut leaves = Vec::new();
-        while let Some(item) = reader.read_next()? {
-            if let Item::Batch { bytes, .. } = item
-                && let Ok(hashed) = HashedBatch::parse(bytes)
-            {
-                leaves.extend_from_slice(hashed.leaves());
-            }
-        }
-        Ok(Self(leaves))
-    }
-
-    /// Takes the next leaf; returns the root of the run when it is full.
-    fn push(&mut self, leaf: Hash) -> Option<Hash> {
-        self.0.push(leaf);
-        (self.0.len() as u64 == RUN).then(|| root_of(&std::mem::take(&mut self.0)))
-    }
-}
-
-const RUN: u64 = 256;
 /// Events of one transaction: enough that sorting them pays, few enough to be undone without regret.
 const ROUND_EVENTS: usize = 4096;
 const RESOURCES_MAX: usize = 8192;

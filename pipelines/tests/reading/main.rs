@@ -4,5 +4,6 @@
 mod check;
 mod find;
 mod index;
+mod resume;
 mod why;
 mod world;

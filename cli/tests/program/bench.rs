@@ -1,0 +1,25 @@
+//! The measurements of the read side, with so little to read that they are only known to work.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_read_side_can_be_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench/read.py");
+    let few = ["--events", "20000", "--queries", "2", "--pairs", "1", "--pair-spans", "5000", "--no-cold", "--json"];
+    let output = Command::new("python3")
+        .arg(script)
+        .args(["--spanseal", env!("CARGO_BIN_EXE_spanseal"), "--folder"])
+        .arg(folder.path())
+        .args(few)
+        .output()
+        .expect("python3 is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["load"]["acknowledged_spans"], 20_000);
+    for figure in ["/verify/warm", "/verify/resumed", "/reindex", "/lookups/why TRACE, warm", "/acknowledgement/pairs/0"] {
+        assert!(figures.pointer(figure).is_some(), "no {figure} in {figures:#}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");
+}
