@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use super::chain::{Chain, EpochState, Past};
 use super::faults::{Finding, ensure, same_hash};
-use super::key_events::{EventFacts, begins_with_opening, check_events};
+use super::key_events::{EventFacts, begins_with_opening, check_events, is_plain};
 use super::root_state::{EpochRoot, RootState};
 use super::{Code, Detail};
 use crate::batch::{Batch, BatchError};
 use crate::key::PublicKey;
-use crate::leaf::Hash;
+use crate::kind;
+use crate::leaf::{Hash, leaf_hash};
 use crate::seal::Seal;
 use crate::tree::Frontier;
 
@@ -18,6 +19,10 @@ use crate::tree::Frontier;
 pub struct HashedBatch<'a> {
     batch: Batch<'a>,
     leaves: Vec<Hash>,
+    /// Span events of the batch.
+    spans: u64,
+    /// Place and bytes of the events of which the kind alone does not say all: so the pass in order touches no others.
+    looked_into: Vec<(u64, &'a [u8])>,
     /// The key that was found to have signed the seal.
     signer: Option<PublicKey>,
 }
@@ -29,7 +34,28 @@ impl<'a> HashedBatch<'a> {
     /// When the batch does not parse.
     pub fn parse(bytes: &'a [u8]) -> Result<HashedBatch<'a>, BatchError> {
         let batch = Batch::parse(bytes)?;
-        Ok(HashedBatch { leaves: batch.leaf_hashes(), batch, signer: None })
+        let (mut leaves, mut spans, mut looked_into) = (Vec::new(), 0, Vec::new());
+        leaves.reserve_exact(usize::from(batch.seal().count));
+        for (event, place) in batch.events().zip(0..) {
+            leaves.push(leaf_hash(event));
+            match event.first().copied().unwrap_or_default() {
+                kind::SPAN => spans += 1,
+                kind if is_plain(kind) => {}
+                _ => looked_into.push((place, event)),
+            }
+        }
+        Ok(HashedBatch { batch, leaves, spans, looked_into, signer: None })
+    }
+
+    /// Span events of the batch.
+    pub(super) fn spans(&self) -> u64 {
+        self.spans
+    }
+
+    /// Index and bytes of the events that are not spans, nor of another kind that the ledger does not look into.
+    pub(super) fn looked_into(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        let first = self.batch.seal().first;
+        self.looked_into.iter().map(move |(place, event)| (first.saturating_add(*place), *event))
     }
 
     /// Verifies the seal's signature ahead of its turn, by the key that the root log has for its epoch.
@@ -84,7 +110,7 @@ pub(super) fn judge(
         let unread = (Code::UnknownVersion, "the epoch, or the leaf that opens it, is of an unknown version");
         return Judgement { fault: Some((seal.first, unread.into())), unknown: None, spans: 0, next: None };
     }
-    let events = check_events(&hashed.batch, chain, root, view.begins);
+    let events = check_events(hashed, chain, root, view.begins);
     let key = view.registered.map(|epoch| epoch.key);
     let signed = key.filter(|key| hashed.is_signed_by(key));
     let tree = view.grow(frontier, &hashed.leaves);

@@ -103,6 +103,7 @@ impl Store {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
@@ -397,6 +398,8 @@ const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, 
 const BUSY: Duration = Duration::from_secs(10);
 const CACHE_KIB: i64 = -32_768;
 const WAL_BYTES_MAX: i64 = 64 << 20;
+/// A page that is written again in so many goes into the database once. As large as the limit above.
+const WAL_PAGES: i64 = 16_384;
 const STATEMENTS: usize = 32;
 const KNOWN_MAX: usize = 50_000;
 /// Height of the subtree over a run of 256 events, and of the one over 256 runs.

@@ -28,8 +28,11 @@ pub(super) struct Tail {
     fault: Option<FaultRow>,
 }
 
-/// A batch and where it stands.
-type Record = (Vec<u8>, Place);
+enum Read {
+    /// A batch and where it stands.
+    Batch(Vec<u8>, Place),
+    Damaged,
+}
 
 impl Tail {
     /// Opens a stream where its cursor stands.
@@ -84,23 +87,26 @@ impl Tail {
     /// Indexes what comes next below the limit, in one transaction with the cursor; returns how many events.
     pub(super) fn advance(&mut self, store: &mut Store, root: &RootState, limit: u64) -> Result<u64, IndexError> {
         self.reader.set_limit(limit);
-        let (batches, damaged) = self.read()?;
-        if batches.is_empty() && !damaged {
-            return Ok(0);
-        }
+        let Some(first) = self.read()? else { return Ok(0) };
         let before = self.next;
-        store.transaction(|store| {
-            for (bytes, place) in &batches {
+        store.transaction(|store| -> Result<(), IndexError> {
+            let mut read = Some(first);
+            while let Some(found) = read {
                 // Taken before: a batch that is refused may take the verifier's tree along.
                 let reached = self.verifier.position();
-                if let Err(fault) = self.batch(store, root, bytes, *place)? {
+                let refused = match &found {
+                    Read::Batch(bytes, place) => self.batch(store, root, bytes, *place)?.err(),
+                    Read::Damaged => {
+                        self.stop(Code::Damaged, "damaged: a record cannot be read".to_owned());
+                        break;
+                    }
+                };
+                if let Some(fault) = refused {
                     self.stop(fault.code, fault.to_string());
-                    self.save(store, reached)?;
-                    return Ok(());
+                    return self.save(store, reached);
                 }
-            }
-            if damaged {
-                self.stop(Code::Damaged, "damaged: a record cannot be read".to_owned());
+                let full = self.verifier.next_index() - before >= ROUND_EVENTS;
+                read = if full { None } else { self.read()? };
             }
             self.save(store, self.verifier.position())
         })?;
@@ -116,22 +122,16 @@ impl Tail {
         Ok(store.set_fault(self.ordinal, self.fault.as_ref())?)
     }
 
-    /// Reads some batches, and says whether something cannot be read behind them.
-    fn read(&mut self) -> io::Result<(Vec<Record>, bool)> {
-        let mut batches = Vec::new();
-        let mut events = 0;
-        while events < ROUND_EVENTS {
-            match self.reader.read_next()? {
-                Some(Item::Batch { count, bytes, place, .. }) => {
-                    batches.push((bytes.to_vec(), place));
-                    events += usize::from(count.max(1));
-                }
-                Some(Item::Damaged { .. }) => return Ok((batches, true)),
-                Some(_) => {}
-                None => break,
+    /// Reads the next batch, or that something cannot be read.
+    fn read(&mut self) -> io::Result<Option<Read>> {
+        while let Some(item) = self.reader.read_next()? {
+            match item {
+                Item::Batch { bytes, place, .. } => return Ok(Some(Read::Batch(bytes.to_vec(), place))),
+                Item::Damaged { .. } => return Ok(Some(Read::Damaged)),
+                _ => {}
             }
         }
-        Ok((batches, false))
+        Ok(None)
     }
 
     fn batch(
@@ -227,6 +227,6 @@ impl Rows for StreamRows<'_> {
     }
 }
 
-/// Events of one transaction: enough that sorting them pays, few enough to be undone without regret.
-const ROUND_EVENTS: usize = 4096;
+/// Events of one transaction: the more, the fewer times a page of an index by random ids is written; few enough to be held.
+const ROUND_EVENTS: u64 = 16_384;
 const RESOURCES_MAX: usize = 8192;
