@@ -116,7 +116,10 @@ pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "anchor    {}", anchor(report))?;
     for Resumed { stream, size, unix_seconds } in &report.resumed {
         let (size, when) = (grouped(*size), time_of_seconds(*unix_seconds));
-        writeln!(out, "resumed   {stream} at {size}: what is before was verified on {when}, as the --resume file says")?;
+        writeln!(
+            out,
+            "resumed   {stream} at {size}: what is before was verified on {when}, as the --resume file says"
+        )?;
     }
     report.started_over.iter().try_for_each(|why| writeln!(out, "restart   {why}"))?;
     for stream in &report.streams {

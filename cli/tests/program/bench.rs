@@ -18,7 +18,9 @@ fn the_read_side_can_be_measured() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(figures["load"]["acknowledged_spans"], 20_000);
-    for figure in ["/verify/warm", "/verify/resumed", "/reindex", "/lookups/why TRACE, warm", "/acknowledgement/pairs/0"] {
+    for figure in
+        ["/verify/warm", "/verify/resumed", "/reindex", "/lookups/why TRACE, warm", "/acknowledgement/pairs/0"]
+    {
         assert!(figures.pointer(figure).is_some(), "no {figure} in {figures:#}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was left behind");

@@ -1,8 +1,8 @@
 //! Checks the events that the ledger itself understands: openings, closings and gaps (format.md sections 6 and 7).
 
 use super::chain::Chain;
-use super::judge::HashedBatch;
 use super::faults::{Finding, ensure, same_hash, same_number};
+use super::judge::HashedBatch;
 use super::root_state::RootState;
 use super::{Code, Detail};
 use crate::batch::Batch;

@@ -29,7 +29,9 @@ impl Reading<'_> {
         note: Option<&[u8]>,
         file: &mut Option<ResumeFile>,
     ) -> Result<Begun<'r>, CheckError> {
-        if let Some((file, point)) = file.as_mut().and_then(|file| file.point(stream).cloned().map(|point| (file, point))) {
+        if let Some((file, point)) =
+            file.as_mut().and_then(|file| file.point(stream).cloned().map(|point| (file, point)))
+        {
             match self.go_on(root, stream, note, &point).map_err(|source| self.unreadable("streams", source))? {
                 Ok(begun) => return Ok(begun),
                 Err(why) => file.forget(stream, why).map_err(|source| file.unwritable(source))?,

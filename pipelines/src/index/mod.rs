@@ -5,6 +5,8 @@
 //! ```
 //! A stream is indexed as far as it verifies. Where it does not, indexing stops with the fault, which searches then show.
 
+mod attributes;
+mod dictionary;
 mod follow;
 mod indexer;
 mod progress;

@@ -14,7 +14,9 @@ pub(crate) const VERSION: i32 = 2;
 ///   narrow and are written side by side.
 /// - `event` has what a list shows. `start` is the span's, or the time of an event that is no span. Its facets are numbers in `text`, and have no index of their own: they are searched
 ///   through `attr`, by every key that says them.
-/// - `attr` has the attributes of spans, `resource_attr` those of the resource events that spans refer to.
+/// - `attr` has the attributes of spans: for 64 events at a time, which of them have a key with a value. Most values are
+///   common, so that these are far fewer rows than one an event. `resource_attr` has those of the resource events that
+///   spans refer to. `bit` has the numbers 0 to 63, to make ids of bits.
 /// - `run` has the subtree root of every full run of 256 events (height 8) and of every 256 such runs (height 16), so that
 ///   a proof needs one run of the log and a few hundred of these rows, however long the log is.
 /// - `stream.next`, and `head` beside it, are the cursor. They change in the transaction that writes the rows before them.
@@ -43,7 +45,10 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
          CREATE TABLE about(target INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(target, id)) WITHOUT ROWID;
          CREATE TABLE text(id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
          CREATE TABLE attr_key(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
-         CREATE TABLE attr(key INTEGER NOT NULL, value NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(key, value, id)) WITHOUT ROWID;
+         CREATE TABLE attr(
+           key INTEGER NOT NULL, value NOT NULL, block INTEGER NOT NULL, bits INTEGER NOT NULL, PRIMARY KEY(key, value, block)) WITHOUT ROWID;
+         CREATE TABLE bit(n INTEGER PRIMARY KEY);
+         INSERT INTO bit SELECT value FROM (WITH RECURSIVE number(value) AS (SELECT 0 UNION ALL SELECT value + 1 FROM number WHERE value < 63) SELECT value FROM number);
          CREATE TABLE resource_attr(key INTEGER NOT NULL, value NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(key, value, id)) WITHOUT ROWID;
          PRAGMA user_version = {VERSION};
          COMMIT;"

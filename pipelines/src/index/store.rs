@@ -1,6 +1,5 @@
 //! Rows in and out of the index's tables, one transaction at a time.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +8,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params};
 use spanseal_ledger::Hash;
 use spanseal_log::Place;
 
+use super::attributes::Attributes;
+use super::dictionary::Dictionary;
 use super::schema;
 use super::value::{Value, clip};
 use crate::facet::Facet;
@@ -19,7 +20,17 @@ pub(crate) struct Store {
     texts: Dictionary,
     keys: Dictionary,
     next_id: i64,
-    attributes: Vec<Attribute>,
+    attributes: Attributes,
+}
+
+/// What becomes of an index when the process or the machine stops while it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// WAL with `synchronous = NORMAL`: a crash of the machine may take the last transactions back, but each as a whole, and
+    /// the cursor goes back with the rows. The log is durable, so they are only indexed once more.
+    Live,
+    /// It is thrown away: nothing is kept to go back to, and syncing is the caller's.
+    Anew,
 }
 
 /// Everything that the index knows of one event.
@@ -78,32 +89,25 @@ pub(crate) struct FaultRow {
     pub(crate) text: String,
 }
 
-struct Attribute {
-    table: Table,
-    key: i64,
-    value: Value,
-    id: i64,
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Table {
-    Span,
-    Resource,
-}
-
 impl Store {
     /// Opens the index at the path, or makes it; `None` when what is there is of another version.
-    ///
-    /// WAL with `synchronous = NORMAL`: a crash of the machine may take the last transactions back, but each as a whole,
-    /// and the cursor goes back with the rows. The log is durable, so they are only indexed once more.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Option<Self>> {
+    pub(crate) fn open(path: &Path, upkeep: Upkeep) -> rusqlite::Result<Option<Self>> {
         let connection = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_URI)?;
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
-        connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
-        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        match upkeep {
+            Upkeep::Live => {
+                connection.pragma_update(None, "journal_mode", "WAL")?;
+                connection.pragma_update(None, "synchronous", "NORMAL")?;
+                connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+                connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+                connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+            }
+            Upkeep::Anew => {
+                connection.pragma_update(None, "journal_mode", "OFF")?;
+                connection.pragma_update(None, "synchronous", "OFF")?;
+                connection.pragma_update(None, "cache_size", CACHE_ANEW_KIB)?;
+            }
+        }
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
@@ -113,7 +117,7 @@ impl Store {
         }
         let next_id = connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM event", [], |row| row.get(0))?;
         let (texts, keys) = (Dictionary::new("text", "value"), Dictionary::new("attr_key", "key"));
-        Ok(Some(Self { connection, texts, keys, next_id, attributes: Vec::new() }))
+        Ok(Some(Self { connection, texts, keys, next_id, attributes: Attributes::default() }))
     }
 
     /// Does the work in one transaction: all of it is kept, or nothing.
@@ -124,7 +128,7 @@ impl Store {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let next_id = self.next_id;
         let outcome = work(self).and_then(|value| {
-            self.write_attributes()?;
+            self.attributes.write(&self.connection)?;
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
@@ -158,8 +162,7 @@ impl Store {
         }
         for (key, value) in event.attributes {
             let key = self.keys.id(&self.connection, &key)?;
-            let table = if event.kind == RESOURCE { Table::Resource } else { Table::Span };
-            self.attributes.push(Attribute { table, key, value, id });
+            self.attributes.add(event.kind == RESOURCE, key, value, id);
         }
         Ok(id)
     }
@@ -194,21 +197,6 @@ impl Store {
 
     fn text(&mut self, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
         text.map(|text| self.texts.id(&self.connection, &clip(text))).transpose()
-    }
-
-    /// Writes what was gathered, sorted: the table is clustered by (key, value), so neighbours go in together.
-    fn write_attributes(&mut self) -> rusqlite::Result<()> {
-        self.attributes.sort_unstable_by(|a, b| {
-            let order = (&a.table, a.key).cmp(&(&b.table, b.key));
-            order.then_with(|| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal)).then(a.id.cmp(&b.id))
-        });
-        let mut spans = self.connection.prepare_cached("INSERT OR IGNORE INTO attr VALUES(?, ?, ?)")?;
-        let mut resources = self.connection.prepare_cached("INSERT OR IGNORE INTO resource_attr VALUES(?, ?, ?)")?;
-        for Attribute { table, key, value, id } in self.attributes.drain(..) {
-            let statement = if table == Table::Span { &mut spans } else { &mut resources };
-            statement.execute(params![key, value, id])?;
-        }
-        Ok(())
     }
 
     /// Puts a later verdict in the place of the first.
@@ -315,7 +303,11 @@ pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Op
 }
 
 /// Returns the first index of the batch that holds a stream's index, and where it was found.
-pub(crate) fn batch_at(connection: &Connection, stream: &[u8; 16], index: u64) -> rusqlite::Result<Option<(u64, Place)>> {
+pub(crate) fn batch_at(
+    connection: &Connection,
+    stream: &[u8; 16],
+    index: u64,
+) -> rusqlite::Result<Option<(u64, Place)>> {
     let select = "SELECT first, segment, offset FROM batch WHERE stream = (SELECT ordinal FROM stream WHERE id = ?1)
         AND first <= ?2 AND ?2 < first + count ORDER BY first DESC LIMIT 1";
     let mut statement = connection.prepare_cached(select)?;
@@ -346,43 +338,6 @@ pub(crate) fn runs(
     Ok(roots)
 }
 
-/// Texts and their numbers; the commonest are remembered.
-struct Dictionary {
-    select: String,
-    insert: String,
-    known: HashMap<String, i64>,
-}
-
-impl Dictionary {
-    fn new(table: &str, column: &str) -> Self {
-        Self {
-            select: format!("SELECT id FROM {table} WHERE {column} = ?"),
-            insert: format!("INSERT INTO {table}({column}) VALUES(?)"),
-            known: HashMap::new(),
-        }
-    }
-
-    fn id(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
-        if let Some(id) = self.known.get(text) {
-            return Ok(*id);
-        }
-        let found = connection.prepare_cached(&self.select)?.query_row([text], |row| row.get(0)).optional()?;
-        let id = match found {
-            Some(id) => id,
-            None => connection.prepare_cached(&self.insert)?.insert([text])?,
-        };
-        if self.known.len() >= KNOWN_MAX {
-            self.known.clear();
-        }
-        self.known.insert(text.to_owned(), id);
-        Ok(id)
-    }
-
-    fn forget(&mut self) {
-        self.known.clear();
-    }
-}
-
 /// Returns the number as SQLite holds it. Times after 2262 and indices beyond 2^63 become the largest.
 pub(crate) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -397,11 +352,12 @@ const RESOURCE: u8 = 2;
 const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?)";
 const BUSY: Duration = Duration::from_secs(10);
 const CACHE_KIB: i64 = -32_768;
+/// Pages of the indexes by random ids stay in memory up to some million events.
+const CACHE_ANEW_KIB: i64 = -262_144;
 const WAL_BYTES_MAX: i64 = 64 << 20;
 /// A page that is written again in so many goes into the database once. As large as the limit above.
 const WAL_PAGES: i64 = 16_384;
 const STATEMENTS: usize = 32;
-const KNOWN_MAX: usize = 50_000;
 /// Height of the subtree over a run of 256 events, and of the one over 256 runs.
 pub(crate) const RUN_HEIGHT: u8 = 8;
 pub(crate) const BLOCK_HEIGHT: u8 = 16;

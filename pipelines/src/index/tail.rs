@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 
-use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
 use spanseal_ledger::StreamId;
+use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
 use spanseal_log::{DataDir, Item, Owner, Place, Reader};
 use spanseal_schemas::event::EventRef;
 use spanseal_schemas::kind;

@@ -75,7 +75,8 @@ pub(super) fn unindexed_trace(
 fn reader_at(data: &DataDir, index: Option<&Index>, stream: StreamId, from: u64) -> io::Result<Reader> {
     let owner = Owner::Stream(stream);
     let (storage, dir) = (data.shared_storage(), data.log(&owner));
-    let last = index.zip(from.checked_sub(1)).and_then(|(index, last)| batch_at(index.connection(), &stream.0, last).ok()?);
+    let last =
+        index.zip(from.checked_sub(1)).and_then(|(index, last)| batch_at(index.connection(), &stream.0, last).ok()?);
     match last {
         Some((first, place)) => Reader::open_at(storage, &dir, owner, first, place),
         None => Reader::open(storage, &dir, owner, from),

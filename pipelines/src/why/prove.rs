@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use spanseal_ledger::checkpoint::VerifiedCheckpoint;
-use spanseal_ledger::root_leaf::{RootLeaf, RootOp};
 use spanseal_ledger::proof::{prove_inclusion, verify_inclusion};
+use spanseal_ledger::root_leaf::{RootLeaf, RootOp};
 use spanseal_ledger::tree::root_of;
 use spanseal_ledger::verify::{RootState, RootVerifier, StreamVerifier};
 use spanseal_ledger::{EventId, Hash, StreamId};
@@ -16,9 +16,9 @@ use spanseal_log::{DataDir, Item, Owner, Place as LogPlace, Reader, segment};
 use super::answer::{Place, Proof};
 use super::levels::Levels;
 use super::runs::{Found, RUN, Runs};
-use crate::index::store::{BLOCK_HEIGHT, RUN_HEIGHT, batch_at, runs};
 use crate::hex;
 use crate::index::Index;
+use crate::index::store::{BLOCK_HEIGHT, RUN_HEIGHT, batch_at, runs};
 
 /// What proofs rest on: the root log's keys, and each stream's checkpoint.
 pub(super) struct Prover {
