@@ -56,7 +56,7 @@ fn world() -> World {
         ..span(4, 9, None, "chat", vec![text("gen_ai.input.messages", &"x".repeat(9000))])
     };
     let assessed = world.seal_spans(0, &spans(1, 600))[1];
-    world.seal_spans(0, &[cut.clone()]);
+    world.seal_spans(0, std::slice::from_ref(&cut));
     world.checkpoint();
     world.rotate(0);
     world.seal_spans(0, &spans(2, 300));
