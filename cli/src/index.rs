@@ -34,16 +34,17 @@ pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Re
     Ok(())
 }
 
-/// Lets every other thread go first: somebody waits for what is sealed, while the index may lag. It still gets the smallest
-/// share of a core that is busy, so that it moves.
+/// Lets every other thread go first: somebody waits for what is sealed, while the index may lag.
 fn give_way() {
     // Linux gives each thread a niceness of its own; elsewhere it would be the process's. Without it indexing is only less polite.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, LEAST_URGENT);
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 #[cfg(target_os = "linux")]
-const LEAST_URGENT: i32 = 19;
+/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load and takes
+/// less than a twentieth of two cores. The least priority, 19, would stop it.
+const NICENESS: i32 = 10;
 
 /// What is durable of the collector's stream; streams that it does not write are read to their end.
 struct Follow {
