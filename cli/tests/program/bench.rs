@@ -7,7 +7,7 @@ use std::process::Command;
 fn the_read_side_can_be_measured() {
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench/read.py");
-    let few = ["--events", "20000", "--queries", "2", "--pairs", "1", "--pair-spans", "5000", "--no-cold", "--json"];
+    let few = ["--events", "20000", "--queries", "2", "--pairs", "1", "--pair-spans", "5000", "--json"];
     let output = Command::new("python3")
         .arg(script)
         .args(["--spanseal", env!("CARGO_BIN_EXE_spanseal"), "--folder"])
@@ -19,7 +19,7 @@ fn the_read_side_can_be_measured() {
     let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(figures["load"]["acknowledged_spans"], 20_000);
     for figure in
-        ["/verify/warm", "/verify/resumed", "/reindex", "/lookups/why TRACE, warm", "/acknowledgement/pairs/0"]
+        ["/verify/warm", "/verify/resumed", "/reindex", "/lookups/why TRACE, cold", "/acknowledgement/pairs/0"]
     {
         assert!(figures.pointer(figure).is_some(), "no {figure} in {figures:#}");
     }
