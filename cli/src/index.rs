@@ -11,7 +11,7 @@ use spanseal_pipelines::index::{Feed, Indexer, Limits, follow};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-/// Adds the index to a running collector. It ends when the stream does, with everything indexed.
+/// Adds the index to a running collector. It ends soon after the stream does; what is not indexed by then is at the next start.
 ///
 /// # Errors
 /// When the index cannot be opened.
@@ -60,5 +60,9 @@ impl Feed for Follow {
         }
         let Durable { stream, size, .. } = *self.durable.borrow_and_update();
         Some(Limits { sizes: BTreeMap::from([(stream, size)]), others: true })
+    }
+
+    fn is_over(&self) -> bool {
+        self.durable.has_changed().is_err()
     }
 }
