@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use spanseal_ledger::StreamId;
 use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
@@ -88,7 +89,7 @@ impl Tail {
     pub(super) fn advance(&mut self, store: &mut Store, root: &RootState, limit: u64) -> Result<u64, IndexError> {
         self.reader.set_limit(limit);
         let Some(first) = self.read()? else { return Ok(0) };
-        let before = self.next;
+        let (before, began) = (self.next, Instant::now());
         store.transaction(|store| -> Result<(), IndexError> {
             let mut read = Some(first);
             while let Some(found) = read {
@@ -105,7 +106,7 @@ impl Tail {
                     self.stop(fault.code, fault.to_string());
                     return self.save(store, reached);
                 }
-                let full = self.verifier.next_index() - before >= ROUND_EVENTS;
+                let full = self.verifier.next_index() - before >= ROUND_EVENTS || began.elapsed() >= ROUND_TIME;
                 read = if full { None } else { self.read()? };
             }
             self.save(store, self.verifier.position())
@@ -229,4 +230,6 @@ impl Rows for StreamRows<'_> {
 
 /// Events of one transaction: the more, the fewer times a page of an index by random ids is written; few enough to be held.
 const ROUND_EVENTS: u64 = 16_384;
+/// On a busy machine it is fewer, so that nobody waits long for a round to end.
+const ROUND_TIME: Duration = Duration::from_secs(1);
 const RESOURCES_MAX: usize = 8192;
