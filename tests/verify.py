@@ -2,6 +2,7 @@
 
     python3 tests/verify.py vectors DIR...
     python3 tests/verify.py directory DIR [--trust FILE] [--max-age SECONDS] [--now SECONDS] [--json]
+    python3 tests/verify.py batch
     python3 tests/verify.py selftest
 
 Needs Python 3.11 and the `cryptography` package.

@@ -31,6 +31,9 @@ pub(crate) struct Find {
     /// Event id, `<stream hex>-<index>`.
     #[arg(long)]
     event: Option<EventId>,
+    /// Subject id, as `spanseal why` shows it: events with values under its key, and its erasure.
+    #[arg(long, value_name = "HEX", value_parser = hex::<16>)]
+    subject: Option<[u8; 16]>,
     #[command(flatten)]
     facets: Facets,
     /// Any attribute of the span or its resource; may be given several times.
@@ -129,6 +132,7 @@ pub(crate) fn run(arguments: Find) -> anyhow::Result<ExitCode> {
         trace: arguments.trace,
         span: arguments.span,
         event: arguments.event,
+        subject: arguments.subject,
         facets: arguments.facets.given(),
         attributes: arguments.attribute,
         name: arguments.name,
@@ -167,7 +171,11 @@ fn write_row(row: &Row, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "           {}", about.join("  "))
 }
 
-fn hex<const N: usize>(text: &str) -> Result<[u8; N], String> {
+/// Reads an id.
+///
+/// # Errors
+/// When it is not so many hex digits.
+pub(crate) fn hex<const N: usize>(text: &str) -> Result<[u8; N], String> {
     let wrong = || format!("{text:?} is not {} hex digits", 2 * N);
     if text.len() != 2 * N || !text.is_ascii() {
         return Err(wrong());

@@ -1,8 +1,10 @@
 //! The spanseal program.
 
 mod demo;
+mod erase;
 mod find;
 mod health;
+mod hold;
 mod index;
 mod keys;
 mod load;
@@ -10,6 +12,7 @@ mod logging;
 mod output;
 mod reindex;
 mod settings;
+mod subject;
 mod text;
 mod up;
 mod validate;
@@ -42,6 +45,8 @@ enum Command {
     Keys(keys::Keys),
     Validate(validate::Validate),
     Reindex(reindex::Reindex),
+    Erase(erase::Erase),
+    Hold(hold::Hold),
     Health(health::Health),
     Load(load::Load),
     #[command(hide = true)]
@@ -60,6 +65,8 @@ async fn main() -> ExitCode {
         Command::Keys(keys) => keys::run(&keys),
         Command::Validate(validate) => validate::run(&validate),
         Command::Reindex(reindex) => reindex::run(&reindex),
+        Command::Erase(erase) => erase::run(erase).await,
+        Command::Hold(hold) => hold::run(hold).await,
         Command::Health(health) => health::run(health).await,
         Command::Load(load) => load::run(load).await,
         Command::DemoAgent(agent) => demo::agent::run(agent).await,

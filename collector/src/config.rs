@@ -12,6 +12,8 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::Uri;
 
+use crate::signal::Signal;
+
 pub use mistakes::{Fault, Mistake, Mistakes};
 
 /// Everything that can be configured. `pipelines/configs/embedded.toml` says what each setting means.
@@ -38,7 +40,7 @@ pub struct Config {
 pub struct Receive {
     /// Every address speaks OTLP/gRPC and OTLP/HTTP. At least one.
     pub listen: Vec<SocketAddr>,
-    /// Of one request, as it came and inflated. At most a third of `in_flight_bytes_max`.
+    /// Of one request, as it came and inflated. At most a quarter of `in_flight_bytes_max`.
     pub request_bytes_max: usize,
     /// Of all requests that are not yet answered.
     pub in_flight_bytes_max: u64,
@@ -47,9 +49,17 @@ pub struct Receive {
     pub header_timeout: Duration,
     /// For a request's body.
     pub body_timeout: Duration,
-    /// For the sealing of a request.
+    /// For the sealing of a request, or its passing on.
     pub answer_timeout: Duration,
+    pub http1: Http1,
     pub http2: Http2,
+}
+
+/// What an HTTP/1 client may do on one connection.
+#[derive(Debug, Clone)]
+pub struct Http1 {
+    /// The head of a request, and what is read of its body at once.
+    pub buffer_bytes_max: usize,
 }
 
 /// What an HTTP/2 client may do on one connection.
@@ -132,14 +142,16 @@ pub struct Cut {
     pub restore_when_forwarding: bool,
 }
 
-/// One backend that gets the spans, marked.
+/// One backend that gets the spans, marked, and what comes with them.
 #[derive(Debug, Clone)]
 pub struct Forward {
     /// Names its cursor and its metrics; no other backend has it.
     pub name: String,
-    /// With scheme and authority; for [`Protocol::Http`] also the path.
+    /// With scheme and authority; for [`Protocol::Http`] also the path of traces.
     pub endpoint: Uri,
     pub protocol: Protocol,
+    /// What it gets: at least one, each once.
+    pub signals: Vec<Signal>,
     pub headers: Vec<Header>,
     /// For one request.
     pub timeout: Duration,

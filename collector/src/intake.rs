@@ -43,6 +43,7 @@ pub struct Tenant {
 /// The request's spans are durable, but for those rejected for good.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accepted {
+    /// Of a request that was passed on: log records or data points, which the backend rejected.
     pub rejected_spans: u64,
     /// Says for people what was rejected and why; empty when nothing was.
     pub message: String,

@@ -1,6 +1,7 @@
 //! Receive, assess, seal, publish, forward.
 
 pub mod config;
+pub mod control;
 pub mod forward;
 pub mod intake;
 pub mod receive;
@@ -8,6 +9,7 @@ mod running;
 pub mod seal;
 pub mod serve;
 mod server;
+pub mod signal;
 mod stages;
 
 pub use running::{Addresses, Running, start};

@@ -1,11 +1,13 @@
 //! Takes in OTLP over gRPC and HTTP, within limits, and answers once it is sealed.
 
 mod body;
+mod coding;
 mod grpc;
 mod gzip;
 mod http;
 mod json;
 mod problem;
+mod zstd;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,11 +19,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::forward::Relay;
 use crate::intake::{Accepted, Budget, BudgetPermit, Encoding, Intake, Received, Tenant};
 use crate::serve::metrics::{Outcome, Protocol, RequestLabels};
 use crate::serve::{Health, Metrics};
 use crate::server::{Connections, Limits, Server};
+use crate::signal::Signal;
 
+use body::Taken;
 use problem::Problem;
 
 /// What the stage works with.
@@ -31,6 +36,7 @@ pub struct Receive {
     /// For requests that are still to be answered after the stop.
     pub stop_timeout: Duration,
     pub intake: Intake,
+    pub relay: Relay,
     pub health: Health,
     pub metrics: Arc<Metrics>,
 }
@@ -40,16 +46,17 @@ pub struct Receive {
 /// Requests that are still being sent at the stop are asked to come again; those that are being sealed are answered.
 /// Closes the intake.
 pub async fn run(receive: Receive, stop: CancellationToken) -> anyhow::Result<()> {
-    let Receive { listeners, config, stop_timeout, intake, health, metrics } = receive;
+    let Receive { listeners, config, stop_timeout, intake, relay, health, metrics } = receive;
     let limits = Limits {
         connections_max: config.connections_max,
         header_timeout: config.header_timeout,
         stop_timeout,
+        http1: config.http1.clone(),
         http2: config.http2.clone(),
     };
     let connections =
         Connections { open: metrics.receive.connections.clone(), refused: metrics.receive.connections_refused.clone() };
-    let receiver = Receiver::new(config, intake, metrics, stop.clone());
+    let receiver = Receiver::new(config, (intake, relay), metrics, stop.clone());
     let server = Server::new(router(Arc::new(receiver)), limits, connections, stop.clone());
     health.ready(STAGE);
     let stopping = async {
@@ -64,17 +71,19 @@ pub async fn run(receive: Receive, stop: CancellationToken) -> anyhow::Result<()
 pub const STAGE: &str = "receive";
 
 fn router(receiver: Arc<Receiver>) -> Router {
-    Router::new()
-        .route(grpc::EXPORT, post(grpc::export))
-        .route("/v1/traces", post(http::export))
-        .fallback(http::unknown)
-        .with_state(receiver)
+    let add = |router: Router<_>, signal: Signal| {
+        router
+            .route(signal.grpc_path(), post(move |receiver, request| grpc::export(signal, receiver, request)))
+            .route(signal.http_path(), post(move |receiver, request| http::export(signal, receiver, request)))
+    };
+    Signal::ALL.into_iter().fold(Router::new(), add).fallback(http::unknown).with_state(receiver)
 }
 
 /// What every request is taken in with.
 struct Receiver {
     config: config::Receive,
     intake: Intake,
+    relay: Relay,
     budget: Budget,
     tenant: Arc<Tenant>,
     metrics: Arc<Metrics>,
@@ -82,10 +91,32 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn new(config: config::Receive, intake: Intake, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+    fn new(
+        config: config::Receive,
+        (intake, relay): (Intake, Relay),
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
         let budget = Budget::new(config.in_flight_bytes_max, metrics.receive.in_flight_bytes.clone());
         let tenant = Arc::new(Tenant { name: TENANT.to_owned(), peer: String::new() });
-        Self { config, intake, budget, tenant, metrics, stop }
+        Self { config, intake, relay, budget, tenant, metrics, stop }
+    }
+
+    /// Refuses a signal that is neither sealed nor passed on, before its request is read.
+    fn takes(&self, signal: Signal) -> Result<(), Problem> {
+        if signal == Signal::Traces || self.relay.takes(signal) { Ok(()) } else { Err(Problem::NoBackend { signal }) }
+    }
+
+    /// Hands spans to seal and all else to the backends, and waits for the answer.
+    async fn hand_on(&self, signal: Signal, taken: Taken, encoding: Encoding) -> Result<Accepted, Problem> {
+        let Taken { bytes, mut permit } = taken;
+        if signal == Signal::Traces {
+            return self.submit(bytes, encoding, permit).await;
+        }
+        permit.grow((self.relay.copies(signal) * bytes.len()) as u64)?;
+        let passed = self.relay.pass(signal, bytes).await?;
+        drop(permit); // the bytes were held until now
+        Ok(Accepted { rejected_spans: passed.rejected, message: passed.message })
     }
 
     /// Hands a request to seal, and waits for its answer.
@@ -108,13 +139,13 @@ impl Receiver {
     }
 
     /// Counts how a request was answered, and how long that took.
-    fn count(&self, protocol: Protocol, since: Instant, answer: &Result<Accepted, Problem>) {
+    fn count(&self, signal: Signal, protocol: Protocol, since: Instant, answer: &Result<Accepted, Problem>) {
         let outcome = match answer {
             Ok(accepted) if accepted.rejected_spans > 0 => Outcome::partial,
             Ok(_) => Outcome::ok,
             Err(problem) => problem.outcome(),
         };
-        self.metrics.receive.requests.get_or_create(&RequestLabels { protocol, outcome }).inc();
+        self.metrics.receive.requests.get_or_create(&RequestLabels { signal, protocol, outcome }).inc();
         self.metrics.receive.answer_seconds.observe(since.elapsed().as_secs_f64());
     }
 }
@@ -126,7 +157,7 @@ fn unix_nano() -> u64 {
 }
 
 /// Whoever sends: nobody is authenticated yet.
-const TENANT: &str = "default";
+pub const TENANT: &str = "default";
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
-use crate::forward::{self, Backend, Forward};
+use crate::control::{self, Control};
+use crate::forward::{self, Forward, Relay};
 use crate::intake::{Entrance, Intake};
 use crate::receive::{self, Receive};
 use crate::seal::{self, Durable, Sealing, StartError};
@@ -57,6 +58,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Ru
 /// A collector that has its addresses, and nothing else yet.
 struct Starting {
     config: Arc<Config>,
+    relay: Relay,
     listeners: Listeners,
     addresses: Addresses,
     health: Health,
@@ -66,15 +68,16 @@ struct Starting {
 
 impl Starting {
     async fn bind(config: Config, stop: CancellationToken) -> anyhow::Result<Self> {
-        check_backends(&config)?;
+        let (health, metrics) = (Health::of(&[receive::STAGE, seal::STAGE]), Arc::new(Metrics::new()));
+        // First, to find a secret that is not there before an epoch is opened, which would end uncleanly.
+        let relay = Relay::new(&config, &metrics)?;
         let listeners = Listeners::bind(&config).await?;
         let addresses = listeners.addresses()?;
-        let (health, metrics) = (Health::of(&[receive::STAGE, seal::STAGE]), Arc::new(Metrics::new()));
-        Ok(Self { config: Arc::new(config), listeners, addresses, health, metrics, stop })
+        Ok(Self { config: Arc::new(config), relay, listeners, addresses, health, metrics, stop })
     }
 
     async fn run(self, storage: Arc<dyn Storage>) -> anyhow::Result<Running> {
-        let Self { config, listeners, addresses, health, metrics, stop } = self;
+        let Self { config, relay, listeners, addresses, health, metrics, stop } = self;
         // First, so that operators see that a long recovery is under way.
         let serving = Serving::start(listeners.http, health.clone(), Arc::clone(&metrics));
         let entrance = Arc::new(Entrance::default());
@@ -86,6 +89,7 @@ impl Starting {
             },
             stop_timeout: config.grace / 2, // the rest is for the stages that follow
             intake: Intake::new(entrance.clone()),
+            relay,
             health: health.clone(),
             metrics: Arc::clone(&metrics),
         };
@@ -108,24 +112,22 @@ impl Starting {
                 return Err(error);
             }
         };
-        let Sealing { intake, durable, deployment, engine } = sealing;
+        let Sealing { intake, durable, deployment, orders, engine } = sealing;
         entrance.open(intake);
         receive.into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
         stages.spawn(seal::STAGE, seal::run(engine));
+        match Control::bind(&config.data_dir, orders) {
+            Ok(control) => stages.spawn("control", control::run(control, stop.clone())),
+            // Spans are worth more: erasures and holds then need a stop.
+            Err(error) => {
+                tracing::warn!(%error, "no control socket: `spanseal erase` and `hold` need this collector stopped");
+            }
+        }
         for forward in forwards {
             stages.spawn(format!("forward to {}", forward.backend.name), forward::run(forward, stop.clone()));
         }
         Ok(Running { addresses, health, metrics, durable, deployment, stages, serving })
     }
-}
-
-/// Finds a secret that is not there before an epoch is opened, which would end uncleanly.
-fn check_backends(config: &Config) -> anyhow::Result<()> {
-    for backend in &config.forward {
-        let whole = config.cut.restore_when_forwarding;
-        Backend::new(backend, whole).with_context(|| format!("forward {}", backend.name))?;
-    }
-    Ok(())
 }
 
 /// What it takes to get the stream ready.

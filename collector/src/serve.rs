@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Http2;
+use crate::config::{Http1, Http2};
 use crate::server::{Connections, Limits, Server};
 
 pub use health::Health;
@@ -63,6 +63,7 @@ fn response(code: StatusCode, content_type: &'static str, body: String) -> Respo
 /// Few clients, small requests: nothing here is worth a setting.
 fn limits() -> Limits {
     const CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::new(128).expect("128 is not zero");
+    let http1 = Http1 { buffer_bytes_max: 1 << 14 };
     let http2 = Http2 {
         streams_max: std::num::NonZeroU32::MIN.saturating_add(15),
         stream_window_bytes: 1 << 16,
@@ -75,6 +76,7 @@ fn limits() -> Limits {
         connections_max: CONNECTIONS_MAX,
         header_timeout: Duration::from_secs(30),
         stop_timeout: Duration::from_secs(1),
+        http1,
         http2,
     }
 }

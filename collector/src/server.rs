@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::config::Http2;
+use crate::config::{Http1, Http2};
 
 pub use bind::BindError;
 pub(crate) use bind::bind;
@@ -36,6 +36,7 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Duration,
     /// For what is still to be answered after the stop.
     pub(crate) stop_timeout: Duration,
+    pub(crate) http1: Http1,
     pub(crate) http2: Http2,
 }
 
@@ -158,7 +159,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_buf_size(HTTP1_BUFFER_BYTES)
+        .max_buf_size(limits.http1.buffer_bytes_max)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(http2.streams_max.get())
@@ -171,6 +172,34 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-/// What an HTTP/1 head may take, and what is read at once of a body.
-const HTTP1_BUFFER_BYTES: usize = 128 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without TCP_NODELAY an answer waits for the client's delayed acknowledgement.
+    #[tokio::test]
+    async fn sends_every_answer_at_once() {
+        let limits = Limits {
+            connections_max: NonZeroUsize::MIN,
+            header_timeout: Duration::from_secs(5),
+            stop_timeout: Duration::from_secs(1),
+            http1: crate::config::Config::default().receive.http1,
+            http2: crate::config::Config::default().receive.http2,
+        };
+        let server = Server::new(Router::new(), limits, Connections::default(), CancellationToken::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accepted = listener.accept().await.unwrap().0.into_std().unwrap();
+        let same_socket = accepted.try_clone().unwrap();
+        assert!(!same_socket.nodelay().unwrap(), "the system does not set it by itself");
+        server.admit(TcpStream::from_std(accepted).unwrap());
+        let set = async {
+            while !same_socket.nodelay().unwrap() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), set).await.expect("TCP_NODELAY is set");
+    }
+}

@@ -126,6 +126,20 @@ pub(crate) fn skip_to(file: &dyn StorageFile, owner: &Owner, first: u64, index: 
     Ok(skipped)
 }
 
+/// Returns the first index that the next batch from an offset on claims, payloads passed over; nothing where none can be
+/// told.
+pub(crate) fn next_batch(file: &dyn StorageFile, mut offset: u64) -> io::Result<Option<u64>> {
+    let mut window = Window::new(file)?;
+    while let Some((kind, prefix, record_len)) = window.peek(offset)? {
+        match kind {
+            RecordKind::Payload => offset += record_len,
+            RecordKind::Batch => return Ok(batch_range(prefix).map(|(first, _)| first)),
+            RecordKind::RootLeaf => break,
+        }
+    }
+    Ok(None)
+}
+
 /// A few bytes of a file, for looking at heads: those of small records come many to a read.
 struct Window<'a> {
     file: &'a dyn StorageFile,

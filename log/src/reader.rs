@@ -139,7 +139,9 @@ impl Reader {
                 return Ok(Some(step));
             }
             let Some(open) = &mut self.open else { return Ok(None) };
-            if let Some(following) = open.following.filter(|following| *following <= self.next) {
+            if let Some(following) = open.following
+                && open.is_superseded(&self.owner, self.next, following)?
+            {
                 match self.superseded_step(following)? {
                     Some(step) => return Ok(Some(step)),
                     None => self.enter(following, following)?,
@@ -204,8 +206,12 @@ impl Reader {
         }
         let (place, bytes) = (open.place(), open.scanner.rest()?);
         if let Some(following) = open.following {
+            let torn = self.next >= following;
             self.enter(following, following)?;
-            return Ok(Broken::Say(Step::Damaged { place, bytes, what: Damage::Record }));
+            return Ok(Broken::Say(match torn {
+                true => Step::Torn { place, bytes, superseded: true },
+                false => Step::Damaged { place, bytes, what: Damage::Record },
+            }));
         }
         if self.torn.replace(place) == Some(place) {
             return Ok(Broken::Said);

@@ -5,5 +5,7 @@ pub mod facet;
 pub mod find;
 mod hex;
 pub mod index;
+mod payload;
+pub mod subject;
 pub mod why;
 mod words;

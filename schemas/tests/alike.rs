@@ -89,9 +89,11 @@ proptest! {
     }
 }
 
+type Change = (&'static str, fn(&mut Span));
+
 #[test]
 fn every_field_counts() {
-    let changes: [(&str, fn(&mut Span)); 18] = [
+    let changes: [Change; 18] = [
         ("trace id", |span| span.trace_id[0] = 9),
         ("span id", |span| span.span_id[0] = 9),
         ("trace state", |span| span.trace_state.clear()),

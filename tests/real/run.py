@@ -33,6 +33,7 @@ READY_SECONDS = 30
 ARRIVE_SECONDS = 30
 STOP_SECONDS = 20
 CLIENT_SECONDS = 60
+LIMITS_SECONDS = 150
 
 
 def main():
@@ -155,6 +156,11 @@ def stock_collector_outlasts_spanseal_being_away(run):
     check_verifies(run)
 
 
+def hostile_clients_cost_others_nothing(run):
+    """Bombs, large bodies, slow connections and surplus load: the right answers, bounded memory, and no span lost."""
+    print(expect_exit_0([sys.executable, str(HERE / "limits.py"), "--spanseal", run.binary], seconds=LIMITS_SECONDS))
+
+
 def phoenix_finds_a_forwarded_span_by_its_event_over_grpc(run):
     """Spans forwarded to Phoenix over gRPC are found there by their event's id."""
     with started_phoenix(run) as phoenix:
@@ -173,6 +179,7 @@ CASES = [
     javascript_sdk_over_http_json,
     stock_collector_in_between,
     stock_collector_outlasts_spanseal_being_away,
+    hostile_clients_cost_others_nothing,
     phoenix_finds_a_forwarded_span_by_its_event_over_grpc,
     phoenix_finds_a_forwarded_span_by_its_event_over_http,
 ]

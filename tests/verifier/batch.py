@@ -69,9 +69,18 @@ def magic_version(raw, magic, what):
     raise Short(f"no {what} begins with {found!r}")
 
 
+def place_of(raw):
+    """Returns the first index and the count that a batch claims by its seal, or None where it has none to read."""
+    count, first = int.from_bytes(raw[36:38], "big"), int.from_bytes(raw[40:48], "big")
+    plausible = len(raw) >= SEAL_LEN and raw.startswith(SEAL_MAGIC) and 1 <= count <= RUN and first + count < 2**64
+    return (first, count) if plausible else None
+
+
 def parse_batch(raw):
     """Returns (Seal, list of events); raises `malformed_batch` or `unknown_version` (sections 4 and 5)."""
     try:
+        if not SEAL_LEN <= len(raw) <= BATCH_MAX:
+            raise Short(f"it has {len(raw)} bytes")
         seal = parse_seal(raw)
         return seal, _entries(raw, seal.count)
     except Short as short:
@@ -95,8 +104,6 @@ def parse_seal(raw):
 
 def _entries(raw, count):
     """Returns the events of a batch; raises Short."""
-    if len(raw) > BATCH_MAX:
-        raise Short(f"it has {len(raw)} bytes")
     events, at, end = [], SEAL_LEN, len(raw)
     for _ in range(count):
         start = at + 2
@@ -190,7 +197,7 @@ def _key_event(event, length):
 def is_unknown(event):
     """Returns whether a key event is of an unknown type or version, or a gap event of an unknown version."""
     if event[0] == KEY:
-        return event[1:2] not in (b"", b"\x01", b"\x02") or event[2:3] not in (b"", b"\x01")
+        return len(event) > 2 and (event[1] not in (OPENING, CLOSING) or event[2] != 1)
     return event[0] == GAP and event[1:2] not in (b"", b"\x01")
 
 

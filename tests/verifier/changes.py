@@ -115,13 +115,13 @@ def _unknown_kind(world, inputs):
 def _retired_identity(world, inputs):
     world.deployment.keys["identity"] = world.genesis_keys["identity"]
     Stream(world.deployment)
-    inputs.leaves = world.deployment.leaves
+    inputs.leaves = dict(enumerate(world.deployment.leaves))
 
 
 def _unregistered_identity(world, inputs):
     world.deployment.keys["identity"] = Signing()
     Stream(world.deployment)
-    inputs.leaves = world.deployment.leaves
+    inputs.leaves = dict(enumerate(world.deployment.leaves))
 
 
 def refused_key(world, inputs):
@@ -131,7 +131,7 @@ def refused_key(world, inputs):
     deployment.leaf(2, bytes([1]) + new.key, "sequencer", [new])
     deployment.keys["identity"] = new
     Stream(deployment)
-    inputs.leaves, inputs.root_checkpoint = deployment.leaves, deployment.root_note()
+    inputs.leaves, inputs.root_checkpoint = dict(enumerate(deployment.leaves)), deployment.root_note()
 
 
 CHANGES = {

@@ -33,6 +33,8 @@ def _parser():
     command.add_argument("--now", type=int, metavar="SECONDS", help="since the Unix epoch; the clock's by default")
     command.add_argument("--json", action="store_true")
     command.set_defaults(run=_directory)
+    command = commands.add_parser("batch", help="verify the data directories that lines of JSON on stdin name")
+    command.set_defaults(run=_batch)
     command = commands.add_parser("selftest", help="verify what a minimal writer writes, whole and with bits flipped")
     command.add_argument("--flips", type=int, default=selftest.FLIPS, metavar="N")
     command.set_defaults(run=_selftest)
@@ -53,19 +55,41 @@ def _selftest(options):
     return 0 if selftest.run(flips=options.flips) else 1
 
 
+def _batch(_options):
+    """Answers each line `{"folder", "trust", "now", "max_age"}` by one with the answer, or why there is none."""
+    for line in sys.stdin:
+        wanted = json.loads(line)
+        trust = wanted.get("trust")
+        try:
+            inputs = _inputs(Path(wanted["folder"]), trust and Path(trust), wanted["now"], wanted["max_age"])
+            answer = as_json(verify(inputs))
+        except _UNUSABLE as error:
+            answer = {"exit": 2, "error": str(error)}
+        print(json.dumps(answer), flush=True)
+    return 0
+
+
+def _inputs(folder, trust, now, max_age):
+    """Returns the Inputs of a data directory and a trust file; raises what is in `_UNUSABLE`."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no directory")
+    inputs = read_directory(folder)
+    inputs.trust = parse_trust(trust.read_bytes().decode()) if trust else None
+    inputs.now, inputs.max_age = now, max_age
+    return inputs
+
+
+_UNUSABLE = (OSError, UnicodeDecodeError, TrustError)
+
+
 def _directory(options):
     """Returns the exit code of section 14 after printing the answer."""
+    now = int(time.time()) if options.now is None else options.now
     try:
-        if not options.folder.is_dir():
-            raise FileNotFoundError(f"{options.folder} is no directory")
-        inputs = read_directory(options.folder)
-        if options.trust:
-            inputs.trust = parse_trust(options.trust.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, TrustError) as error:
+        inputs = _inputs(options.folder, options.trust, now, options.max_age)
+    except _UNUSABLE as error:
         print(f"could not check: {error}", file=sys.stderr)
         return 2
-    inputs.now = int(time.time()) if options.now is None else options.now
-    inputs.max_age = options.max_age
     report = verify(inputs)
     print(json.dumps(as_json(report), indent=2) if options.json else as_text(report))
     return report.exit()
@@ -105,8 +129,6 @@ def as_text(report):
 def _range(name, stream):
     """Returns one line on how far a stream is complete."""
     text = f"stream {name}: {stream['size']} events"
-    if stream["stopped"]:
-        text += f", not read on after {stream['stopped']}"
     if stream["complete_to"]:
         as_of = datetime.fromtimestamp(stream["as_of"], timezone.utc).isoformat()
         return text + f", complete to {stream['complete_to']} as of {as_of}; later events are sealed, not anchored"

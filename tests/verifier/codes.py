@@ -63,6 +63,11 @@ class Report:
         self._seen[key] = Fault(finding.code, finding.text, stream, finding.index)
         self.faults.append(self._seen[key])
 
+    def sort(self, streams):
+        """Brings the faults into the order of section 14: the root log's first, then stream by stream."""
+        ranks = {stream: rank for rank, stream in enumerate(streams)}
+        self.faults.sort(key=lambda fault: ranks.get(fault.stream, -1))
+
     def exit(self):
         """Returns 1 if anything is tampered, else 2 if anything is unchecked, else 0 (section 14)."""
         kinds = {fault.kind for fault in self.faults}

@@ -33,6 +33,16 @@ class Tree:
         self.frontier.append(node)
         self.size += 1
 
+    def grown(self, events, wanted):
+        """Returns the tree with the events in it; `passed` has the roots at the wanted sizes on the way."""
+        tree = Tree(self.size, self.frontier)
+        tree.passed = {}
+        for event in events:
+            tree.append(leaf_hash(event))
+            if tree.size in wanted:
+                tree.passed[tree.size] = tree.root()
+        return tree
+
     def root(self):
         """Returns the root at the present size."""
         if not self.frontier:

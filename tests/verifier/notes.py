@@ -64,7 +64,7 @@ def _body(text):
 def _signature_line(line):
     """Returns (key name, bytes) of a signature line."""
     match = _SIGNATURE_LINE.fullmatch(line)
-    blob = decode_base64(match[2]) if match else None
+    blob = decode_base64(match[2]) if match and not any(map(str.isspace, match[1])) else None
     if blob is None or len(blob) < 5:
         raise _refused("a signature line does not parse")
     return match[1], blob

@@ -77,22 +77,25 @@ class RootLog:
     def __init__(self, report, trust=None):
         self.report, self.trust = report, trust
         self.deployment = trust.name if trust else None
-        self.tree, self.roots = Tree(), [EMPTY_ROOT]
+        self.tree, self.roots = Tree(), {0: EMPTY_ROOT}
         self.keys, self.later = [], {}
-        self.streams, self.openings = {}, {}
+        self.streams = {}
         self.unknown = set()
 
     def run(self, leaves, findings=()):
         """Checks every leaf, reporting each one's first fault; a refused leaf has no effect.
 
-        `findings` are about the records: each is reported before the leaf that its index names.
+        `leaves` are in a dict by index; behind one that is missing no root is known. `findings` are about the records, in
+        order: each is reported before the leaf that its index names.
         """
-        for index, raw in enumerate(leaves):
+        waiting = list(findings)
+        for index, raw in leaves.items():
             self._foresee(index, raw)
-        for index, raw in enumerate(leaves):
-            self._report(findings, range(index, index + 1))
-            self.tree.append(leaf_hash(raw))
-            self.roots.append(self.tree.root())
+        for index, raw in leaves.items():
+            self._report(waiting, index)
+            if self.tree.size == index:
+                self.tree.append(leaf_hash(raw))
+                self.roots[self.tree.size] = self.tree.root()
             try:
                 self._leaf(parse_leaf(index, raw))
             except Finding as finding:
@@ -100,14 +103,12 @@ class RootLog:
                 if finding.code == "unknown_version":
                     self.unknown.add(index)
                 self.report.add(finding)
+        self._report(waiting, 2**64)
 
-        self._report(findings, range(len(leaves), 2**64))
-
-    def _report(self, findings, indices):
-        """Reports the findings with an index in the range."""
-        for finding in findings:
-            if finding.index in indices:
-                self.report.add(finding)
+    def _report(self, waiting, index):
+        """Reports the findings up to an index."""
+        while waiting and waiting[0].index <= index:
+            self.report.add(waiting.pop(0))
 
     def holders(self, role):
         """Returns every key that a leaf names for a role."""
@@ -164,19 +165,21 @@ class RootLog:
             raise Finding("wrong_deployment", f"the genesis names {leaf.name.decode()}, the trust file {self.trust.name}")
         for role in ROLES:
             _strong(leaf.fields[role], role)
-        if self.trust and any(leaf.fields[role] != self.trust.keys[role] for role in ROLES):
-            self._begin(leaf)
-            raise Finding("unknown_key", "the genesis has other keys than the trust file")
         if leaf.signer != self._role_id("identity", leaf.identity):
             raise Finding("unknown_key", "the genesis is not signed by its identity key")
-        for role, signature in zip(ROLES, [leaf.signature, *leaf.more], strict=True):
-            _signed(leaf.fields[role], signature, leaf, role)
-        self._begin(leaf)
-
-    def _begin(self, leaf):
-        """Registers the genesis keys."""
-        for role in ROLES:
-            self._hold(role, leaf.fields[role], self._role_id(role, leaf.fields[role]), 0)
+        trusted = not self.trust or all(leaf.fields[role] == self.trust.keys[role] for role in ROLES)
+        signed = all(
+            verify(leaf.fields[role][1:], signature, leaf.signed)
+            for role, signature in zip(ROLES, [leaf.signature, *leaf.more], strict=True)
+        )
+        if signed:
+            # Keys that are not the trusted ones are taken in order to go on.
+            for role in ROLES:
+                self._hold(role, leaf.fields[role], self._role_id(role, leaf.fields[role]), 0)
+        if not trusted:
+            raise Finding("unknown_key", "the genesis has other keys than the trust file")
+        if not signed:
+            raise Finding("bad_signature", "a signature of the genesis does not verify")
 
     def _hold(self, role, key, held_id, first):
         """Registers a key and returns it."""
@@ -244,7 +247,7 @@ class RootLog:
             self._outgoing(leaf)
         stream = self._stream(leaf)
         _check_epoch_open(leaf, stream)
-        stream.epochs[leaf.epoch] = self.openings[leaf.index] = leaf
+        stream.epochs[leaf.epoch] = leaf
         held_id = self._epoch_id(leaf.stream, leaf.epoch, leaf.key)
         stream.keys[leaf.epoch] = self._hold(EPOCH, leaf.key, held_id, leaf.index + 1)
         stream.claims.append(Claim(f"root leaf {leaf.index} (epoch-open)", leaf.first, leaf.root, leaf.seal))

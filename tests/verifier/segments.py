@@ -18,13 +18,12 @@ _FILE = re.compile(r"([0-9]{20})\.seg")
 
 @dataclass
 class Header:
-    """A segment's header, and how many bytes it has."""
+    """A segment's header; the frontier is None if it has not the length that it says."""
 
     stream: bytes
     first: int
     last_seal: bytes
-    frontier: list
-    length: int
+    frontier: list | None
 
 
 @dataclass
@@ -36,9 +35,13 @@ class Segment:
     header: Header | None = None
     fault: Finding | None = None
 
+    def is_as_named(self):
+        """Returns whether the header is of the first index that the file's name says."""
+        return self.header.first == self.first and self.header.frontier is not None
+
     def records(self):
-        """Yields (type, body) of each record, and at last (None, why) where one is torn."""
-        at, end = self.header.length, len(self.data)
+        """Yields (type, body) of each record, and at last (None, why) where one is torn; whatever the header is."""
+        at, end = header_len(self.first), len(self.data)
         while at < end:
             record_type, body = _record(self.data, at, end)
             yield record_type, body
@@ -52,7 +55,7 @@ def read_segments(folder):
     found = []
     for path in sorted(folder.iterdir()):
         match = _FILE.fullmatch(path.name)
-        if match:
+        if match and int(match[1]) < 2**64:
             found.append(open_segment(int(match[1]), path.read_bytes()))
     return found
 
@@ -61,32 +64,32 @@ def open_segment(first, data):
     """Returns the Segment; a header that cannot be read is its `fault`."""
     segment = Segment(first, data)
     try:
-        segment.header = _header(data)
-        if segment.header.first != first:
-            raise Short(f"it names index {segment.header.first}, its file {first}")
+        segment.header = _header(data, header_len(first))
     except Short as short:
-        segment.header = None
         segment.fault = Finding("damaged", f"a segment header cannot be read: {short}", first)
     except Finding as finding:
         segment.fault = finding
     return segment
 
 
-def _header(data):
-    """Returns the Header; raises Short or `unknown_version`."""
-    count_at = 16 + 16 + 8 + 32
-    length = count_at + 1 + 32 * data[count_at] + 4 if len(data) > count_at else count_at + 5
+def header_len(first):
+    """Returns how many bytes the header of the segment with this first index has."""
+    return 16 + 16 + 8 + 32 + 1 + 32 * first.bit_count() + 4
+
+
+def _header(data, length):
+    """Returns the Header of that length; raises Short or `unknown_version`."""
     if len(data) < length:
         raise Short("the file ends in it")
     if crc32c(data[: length - 4]) != int.from_bytes(data[length - 4 : length], "big"):
         raise Short("its CRC does not match")
     magic_version(data, SEGMENT_MAGIC, "segment")
+    count_at = 16 + 16 + 8 + 32
     reader = Reader(data)
     reader.take(16)
     stream, first, last_seal, count = reader.take(16), reader.number(8), reader.take(32), reader.number(1)
-    if count != first.bit_count():
-        raise Short(f"{count} frontier hashes for index {first}")
-    return Header(stream, first, last_seal, [reader.take(32) for _ in range(count)], length)
+    frontier = [reader.take(32) for _ in range((length - count_at - 5) // 32)]
+    return Header(stream, first, last_seal, frontier if count == len(frontier) else None)
 
 
 def _record(data, at, end):

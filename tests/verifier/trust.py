@@ -1,6 +1,7 @@
 """The trust file, format.md section 13."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 
 from .crypto import decode_vkey, is_deployment
@@ -25,12 +26,15 @@ class Trust:
 def parse_trust(text):
     """Returns the Trust in the text; raises TrustError."""
     lines = text.split("\n")
+    lines = [line.removesuffix("\r") for line in lines[:-1]] + lines[-1:]
     if lines[0] != VERSION:
         raise TrustError(f"the first line is not {VERSION}")
     trust, pin = Trust(), None
     for number, line in enumerate(lines[1:], 2):
         if not line or line.startswith("#"):
             continue
+        if any(unicodedata.category(character) == "Cc" for character in line):
+            raise TrustError(f"line {number}: a control character")
         if line.startswith("|"):
             if pin is None:
                 raise TrustError(f"line {number}: a line of a note without a pin")
@@ -40,6 +44,7 @@ def parse_trust(text):
     missing = [role for role in ROLES if role not in trust.keys]
     if trust.name is None or missing:
         raise TrustError("no " + (missing[0] if missing else "name") + " line")
+    trust.keys = {role: _key_of(trust.name, role, *trust.keys[role]) for role in ROLES}
     return trust
 
 
@@ -49,7 +54,7 @@ def _line(trust, number, line):
     if word == "name" and trust.name is None and is_deployment(rest.encode()):
         trust.name = rest
     elif word in ROLES and word not in trust.keys:
-        trust.keys[word] = _vkey(trust, number, word, rest)
+        trust.keys[word] = _vkey(number, rest)
     elif word == "pin" and rest not in trust.pins and re.fullmatch("root|[0-9a-f]{32}", rest):
         trust.pins[rest] = b""
         return rest
@@ -58,12 +63,16 @@ def _line(trust, number, line):
     return None
 
 
-def _vkey(trust, number, role, text):
-    """Returns the 33 bytes of a key line; raises TrustError."""
+def _vkey(number, text):
+    """Returns the name and the 33 bytes of a key line; raises TrustError."""
     try:
-        name, key = decode_vkey(text)
+        return decode_vkey(text)
     except ValueError as error:
         raise TrustError(f"line {number}: {error}") from None
-    if trust.name is None or name != f"{trust.name}/{role}":
-        raise TrustError(f"line {number}: the key's name is {name}")
+
+
+def _key_of(deployment, role, name, key):
+    """Returns the key if it has its role's name; raises TrustError."""
+    if name != f"{deployment}/{role}":
+        raise TrustError(f"the {role} key's name is {name}")
     return key

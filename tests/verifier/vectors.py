@@ -66,7 +66,7 @@ def _inputs(vector, trust):
     """Returns the Inputs in a vector."""
     root = vector["root_log"]
     return Inputs(
-        leaves=[_bytes(leaf) for leaf in root["leaves"]],
+        leaves={index: _bytes(leaf) for index, leaf in enumerate(root["leaves"])},
         root_checkpoint=_text(root.get("checkpoint")),
         streams={
             bytes.fromhex(stream["stream"]): BatchList(

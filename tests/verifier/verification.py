@@ -11,9 +11,13 @@ from .stream import StreamCheck
 
 @dataclass
 class Inputs:
-    """What is verified: see section 14. `streams` maps 16 bytes to a source with `checkpoint` and `feed(check)`."""
+    """What is verified: see section 14. `leaves` are the root leaves by index; `root_size` counts those that are missing too.
 
-    leaves: list = field(default_factory=list)
+    `streams` maps 16 bytes to a source with `checkpoint` and `feed(check)`.
+    """
+
+    leaves: dict = field(default_factory=dict)
+    root_size: int | None = None
     root_findings: list = field(default_factory=list)
     root_checkpoint: bytes | None = None
     streams: dict = field(default_factory=dict)
@@ -21,6 +25,11 @@ class Inputs:
     now: int | None = None
     max_age: int | None = None
     bodies: bool = True
+
+    @property
+    def size(self):
+        """Returns the size of the root log."""
+        return len(self.leaves) if self.root_size is None else self.root_size
 
 
 @dataclass
@@ -34,11 +43,10 @@ class BatchList:
 
     def feed(self, check):
         """Gives the check every batch in order; the record before number `damaged_at` cannot be read."""
-        for raw in self.batches[: self.damaged_at]:
+        for place, raw in enumerate(self.batches):
+            if place == self.damaged_at:
+                check.damaged("a record cannot be read")
             check.batch(raw)
-        if self.damaged_at is not None:
-            check.add_here("damaged", "a record cannot be read")
-            check.stop("damaged")
         if self.torn_bytes:
             check.add_here("torn_tail", f"{self.torn_bytes} bytes of an unfinished record")
 
@@ -71,12 +79,13 @@ class _Verification:
         contents = {check.stream: check.content for check in checks if check and check.content}
         for content in contents.values():
             content.refers_elsewhere(contents)
+        self.report.sort([stream.hex() for stream in self._named_streams()])
         self._anchor()
         return self.report
 
     def _root_checkpoints(self):
         """Step 1, its end: the root log's checkpoint and pin."""
-        self.report.root = {"size": len(self.inputs.leaves), "checkpointed": None}
+        self.report.root = {"size": self.inputs.size, "checkpointed": None}
         if self.inputs.root_checkpoint is None:
             self.report.add(Finding("no_checkpoint", "the root log has no checkpoint"))
         else:
@@ -89,18 +98,18 @@ class _Verification:
                 self.pin_times.append(pin.time)
 
     def _open_root(self, raw, what, holders):
-        """Returns the Checkpoint of a root note that the leaves agree with, or None after reporting why not."""
-        size = len(self.inputs.leaves)
+        """Returns the Checkpoint of a root note that the leaves agree with; None after a fault, or where leaves are missing."""
+        size = self.inputs.size
         try:
             held = self._open(raw, "root", holders, Key.check_range)
             if held.size > size:
                 raise Finding("truncated", f"{size} root leaves where it says {held.size}", size)
-            if self.rootlog.roots[held.size] != held.root:
+            if self.rootlog.roots.get(held.size, held.root) != held.root:
                 raise Finding("checkpoint_mismatch", f"it has another root at {held.size}", held.size)
         except Finding as finding:
             self.report.add(_about(what, finding))
             return None
-        return held
+        return held if held.size in self.rootlog.roots else None
 
     def _open(self, raw, tail, holders, check_key):
         """Returns the Checkpoint of a note by a key of its role and the cosigner; raises a Finding."""
@@ -132,7 +141,7 @@ class _Verification:
             self.report.add(Finding("stream_missing", "the root log or a pin names it, and it is not there"), stream.hex())
             return None
         if stream not in self.rootlog.streams:
-            if source.has_batch():
+            if source.has_batch() or stream in self.pins:
                 code = "unknown_version" if self.unknown_below else "stream_unknown"
                 self.report.add(Finding(code, "no root leaf opens it"), stream.hex())
             return None
@@ -143,9 +152,8 @@ class _Verification:
         if self.inputs.bodies:
             check.content = Content(stream, check.add)
         source.feed(check)
-        for finding in later:
-            check.add(finding)
-        check.claims(claims)
+        for finding in [*later, *check.claims(claims)]:
+            self.report.add(finding, stream.hex())
         self._answer(stream, check, held, pin)
         return check
 
@@ -181,7 +189,6 @@ class _Verification:
             "checkpointed": held.size if held else None,
             "complete_to": pin.size if complete else None,
             "as_of": pin.time if complete else None,
-            "stopped": check.stopped,
         }
 
     def _anchor(self):
@@ -191,7 +198,7 @@ class _Verification:
             return
         if any(isinstance(pin, Checkpoint) and pin.size for pin in self.pins.values()):
             self.report.anchor = "pinned"
-        elif all(isinstance(pin, Checkpoint) for pin in self.pins.values()):
+        else:
             self.report.add(Finding("pin_empty", "the trust file pins no events"))
             return
         if self._stale():
@@ -199,10 +206,10 @@ class _Verification:
             self.report.add(Finding("pin_stale", f"the newest pin is {age} seconds old"))
 
     def _stale(self):
-        """Returns whether the newest pin is older than the maximum age, or of the future."""
+        """Returns whether the newest pin lies more than the maximum age before now, or after."""
         if self.inputs.max_age is None or self.inputs.now is None or not self.pin_times:
             return False
-        return not 0 <= self.inputs.now - max(self.pin_times) <= self.inputs.max_age
+        return abs(self.inputs.now - max(self.pin_times)) > self.inputs.max_age
 
 
 def _about(what, finding):

@@ -59,7 +59,7 @@ class World:
     def inputs(self):
         """Returns the log as Inputs, with pins."""
         return Inputs(
-            leaves=list(self.deployment.leaves),
+            leaves=dict(enumerate(self.deployment.leaves)),
             root_checkpoint=self.deployment.root_note(),
             streams={
                 stream.id: BatchList(list(stream.batches), 0, stream.note()) for stream in (self.stream, self.other)

@@ -4,5 +4,6 @@
 mod bench;
 mod crash;
 mod docs;
+mod erase;
 mod server;
 mod usage;

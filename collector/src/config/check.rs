@@ -11,7 +11,7 @@ use std::time::Duration;
 use spanseal_authority::Authority;
 
 use super::mistakes::{Fault, Mistakes};
-use super::{Config, Cut, Http, Http2, Index, KeyPattern, Log, LogFormat, Receive, Seal, raw};
+use super::{Config, Cut, Http, Http1, Http2, Index, KeyPattern, Log, LogFormat, Receive, Seal, raw};
 
 /// Returns the configuration; of use only when no mistake was noted.
 pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
@@ -74,10 +74,11 @@ impl Check<'_> {
     fn receive(&mut self, raw: raw::Receive, listen: Vec<SocketAddr>) -> Receive {
         let request_bytes_max = self.number("receive.request_bytes_max", raw.request_bytes_max, 1 << 10, GIB) as usize;
         let in_flight_bytes_max = self.number("receive.in_flight_bytes_max", raw.in_flight_bytes_max, 1 << 10, 1 << 40);
-        // The largest request is there twice while it is inflated, in the seven eighths that are not kept for small ones.
-        let least = raw.request_bytes_max.saturating_mul(3);
+        // The largest request is there as it came, inflated, and in zstd's window, in the seven eighths that are not kept
+        // for small ones.
+        let least = raw.request_bytes_max.saturating_mul(4);
         if in_flight_bytes_max < least {
-            let fault = Fault::BelowOther { other: "3 * receive.request_bytes_max", least };
+            let fault = Fault::BelowOther { other: "4 * receive.request_bytes_max", least };
             self.mistakes.note("receive.in_flight_bytes_max", in_flight_bytes_max, fault);
         }
         Receive {
@@ -88,8 +89,15 @@ impl Check<'_> {
             header_timeout: self.seconds("receive.header_seconds", raw.header_seconds, HOUR),
             body_timeout: self.seconds("receive.body_seconds", raw.body_seconds, HOUR),
             answer_timeout: self.seconds("receive.answer_seconds", raw.answer_seconds, HOUR),
+            http1: self.http1(&raw.http1),
             http2: self.http2(&raw.http2),
         }
+    }
+
+    fn http1(&mut self, raw: &raw::Http1) -> Http1 {
+        // From 8 KiB, the least that the server can do with.
+        let buffer_bytes_max = self.number("receive.http1.buffer_bytes_max", raw.buffer_bytes_max, 8 << 10, 1 << 30);
+        Http1 { buffer_bytes_max: buffer_bytes_max as usize }
     }
 
     fn http2(&mut self, raw: &raw::Http2) -> Http2 {

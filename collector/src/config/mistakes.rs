@@ -48,6 +48,12 @@ pub enum Fault {
     NotAKeyPattern,
     #[error("no URL; write http:// or https:// and a host, for example http://127.0.0.1:4317")]
     NotAUrl,
+    #[error("no signal in the list; name at least one of \"traces\", \"logs\" and \"metrics\"")]
+    NoSignal,
+    #[error(
+        "where logs and metrics go cannot be told from this path; end it in /v1/traces, or set signals = [\"traces\"]"
+    )]
+    NoPathOfOtlp,
     #[error("has no {{event}}; write it where the event id belongs")]
     NoEventInUrl,
     #[error("no HTTP header name; write for example \"authorization\"")]

@@ -4,6 +4,8 @@ mod read;
 
 use serde::{Deserialize, Serialize};
 
+use crate::signal::Signal;
+
 pub(super) use read::read;
 
 #[derive(Deserialize, Serialize)]
@@ -50,6 +52,7 @@ pub(super) struct Receive {
     pub(super) header_seconds: u64,
     pub(super) body_seconds: u64,
     pub(super) answer_seconds: u64,
+    pub(super) http1: Http1,
     pub(super) http2: Http2,
 }
 
@@ -63,8 +66,21 @@ impl Default for Receive {
             header_seconds: 30,
             body_seconds: 60,
             answer_seconds: 30,
+            http1: Http1::default(),
             http2: Http2::default(),
         }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http1 {
+    pub(super) buffer_bytes_max: u64,
+}
+
+impl Default for Http1 {
+    fn default() -> Self {
+        Self { buffer_bytes_max: 128 << 10 }
     }
 }
 
@@ -177,6 +193,7 @@ pub(super) struct Forward {
     pub(super) name: Option<String>,
     pub(super) endpoint: Option<String>,
     pub(super) protocol: Protocol,
+    pub(super) signals: Vec<Signal>,
     pub(super) timeout_seconds: u64,
     pub(super) event_url: Option<String>,
     pub(super) header: Vec<Header>,
@@ -188,6 +205,7 @@ impl Default for Forward {
             name: None,
             endpoint: None,
             protocol: Protocol::Grpc,
+            signals: Signal::ALL.to_vec(),
             timeout_seconds: 10,
             event_url: None,
             header: Vec::new(),

@@ -34,6 +34,7 @@ fn takes_a_whole_backend() {
     let [backend] = &config.forward[..] else { panic!("one backend is configured") };
     assert_eq!(backend.endpoint, "http://127.0.0.1:6006/v1/traces");
     assert_eq!(backend.timeout, Duration::from_secs(10));
+    assert_eq!(backend.signals, Signal::ALL);
     assert_eq!(backend.headers[0].name, hyper::header::AUTHORIZATION);
     assert_eq!(backend.headers[0].source, HeaderSource::File("phoenix.token".into()));
     assert_eq!(backend.headers[1].source, HeaderSource::Value(HeaderValue::from_static("agents")));
@@ -49,6 +50,8 @@ fn keeps_the_path_of_an_endpoint() {
         let text = format!("[[forward]]\nname='b'\nprotocol='{protocol}'\nendpoint='{endpoint}'");
         assert_eq!(Config::parse(&text).unwrap().forward[0].endpoint, expected);
     }
+    let own = "[[forward]]\nname='b'\nprotocol='http'\nendpoint='http://host/ingest'\nsignals=['traces']";
+    assert_eq!(Config::parse(own).unwrap().forward[0].endpoint, "http://host/ingest");
 }
 
 #[test]
@@ -99,10 +102,14 @@ fn refuses_each_value_that_cannot_be_used() {
         ("receive.listen = []", "receive.listen = []: no address in the list; name at least one"),
         (
             "receive.in_flight_bytes_max = 1048576",
-            "receive.in_flight_bytes_max = 1048576: below 3 * receive.request_bytes_max, which is 201326592; \
+            "receive.in_flight_bytes_max = 1048576: below 4 * receive.request_bytes_max, which is 268435456; \
              raise this or lower that",
         ),
         ("receive.connections_max = 0", "receive.connections_max = 0: out of range; write a number from 1 to 1000000"),
+        (
+            "receive.http1.buffer_bytes_max = 1",
+            "receive.http1.buffer_bytes_max = 1: out of range; write a number from 8192 to 1073741824",
+        ),
         (
             "seal.window_entries_max = 0",
             "seal.window_entries_max = 0: out of range; write a number from 1 to 1073741824",
@@ -143,6 +150,24 @@ fn refuses_each_backend_that_cannot_be_used() {
         (
             "name = 'a/b'\nendpoint = 'http://h'",
             "forward[0].name = \"a/b\": no name; write 1 to 64 of a-z, 0-9, '-' and '_'",
+        ),
+        (
+            "name = 'b'\nendpoint = 'http://h'\nsignals = []",
+            "forward[0].signals = []: no signal in the list; name at least one of \"traces\", \"logs\" and \"metrics\"",
+        ),
+        (
+            "name = 'b'\nendpoint = 'http://h'\nsignals = ['logs', 'logs']",
+            "forward[0].signals[1] = \"logs\": forward[0].signals[0] has it already; give each its own",
+        ),
+        (
+            "name = 'b'\nendpoint = 'http://h'\nsignals = ['profiles']",
+            "forward[0].signals[0] = \"profiles\": not one of `traces`, `logs`, `metrics`; write one of `traces`, `logs`, \
+             `metrics`",
+        ),
+        (
+            "name = 'b'\nendpoint = 'http://h/ingest'\nprotocol = 'http'",
+            "forward[0].endpoint = \"http://h/ingest\": where logs and metrics go cannot be told from this path; end it in \
+             /v1/traces, or set signals = [\"traces\"]",
         ),
         (
             "name = 'b'\nendpoint = 'http://h'\nevent_url = 'http://h'",

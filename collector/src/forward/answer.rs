@@ -6,6 +6,8 @@ use hyper::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use super::client::{Failure, Taken};
+
 /// What is to be done with a request after its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -21,7 +23,24 @@ pub(super) enum Answer {
     Failed { reason: String },
 }
 
+impl From<Result<Taken, Failure>> for Answer {
+    fn from(answer: Result<Taken, Failure>) -> Self {
+        match answer {
+            Ok(Taken { rejected, message }) => Self::Accepted { rejected_spans: rejected, message },
+            Err(failure) => Self::of(&failure),
+        }
+    }
+}
+
 impl Answer {
+    pub(super) fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Status(status) => Self::of_status(status),
+            Failure::Http { status, retry_after, text } => Self::of_http(*status, retry_after.as_deref(), text),
+            Failure::Transport(reason) => Self::later(reason),
+        }
+    }
+
     pub(super) fn later(reason: impl ToString) -> Self {
         Self::Later { after: None, reason: reason.to_string() }
     }

@@ -13,10 +13,13 @@ use super::client::Client;
 use super::counts::Counts;
 use super::settings::Backend;
 use super::shipment::Shipment;
+use super::unseal::FindKey;
+use crate::signal::Signal;
 
 /// One backend, and how sending to it goes.
 pub(super) struct Delivery {
     client: Client,
+    keys: Option<FindKey>,
     counts: Counts,
     timeout: Duration,
     failures_max: u32,
@@ -34,6 +37,8 @@ pub(super) enum Outcome {
     Done,
     /// The collector stops while the backend cannot take it; the cursor stays.
     Interrupted,
+    /// Values that were put back were erased meanwhile: it has to be read again.
+    Outdated,
 }
 
 /// What became of one request.
@@ -42,12 +47,20 @@ enum Sent {
     /// The backend does not take these spans together, or one of them ever.
     Refused(String),
     Interrupted,
+    Outdated,
 }
 
 impl Delivery {
-    pub(super) fn new(backend: &Backend, counts: Counts, stop: CancellationToken) -> anyhow::Result<Self> {
+    /// `keys` finds the keys of subjects, where values are put back.
+    pub(super) fn new(
+        backend: &Backend,
+        keys: Option<FindKey>,
+        counts: Counts,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             client: Client::new(backend)?,
+            keys,
             counts,
             timeout: backend.timeout,
             failures_max: backend.failures_max,
@@ -66,13 +79,14 @@ impl Delivery {
             if range.is_empty() {
                 continue;
             }
-            let sent = match self.send(shipment.request(range.clone()), range.len()).await {
+            let sent = match self.send(shipment, shipment.request(range.clone()), range.len()).await {
                 Sent::Refused(reason) if range.len() == 1 => self.last_try(shipment, range.start, reason).await,
                 sent => sent,
             };
             match sent {
                 Sent::Taken => {}
                 Sent::Interrupted => return Outcome::Interrupted,
+                Sent::Outdated => return Outcome::Outdated,
                 Sent::Refused(_) => {
                     let middle = range.start + range.len() / 2;
                     waiting.push(middle..range.end);
@@ -87,7 +101,7 @@ impl Delivery {
     async fn last_try(&mut self, shipment: &Shipment, place: usize, reason: String) -> Sent {
         let reason = match shipment.abridged(place) {
             None => reason,
-            Some(request) => match self.send(request, 1).await {
+            Some(request) => match self.send(shipment, request, 1).await {
                 Sent::Refused(reason) => reason,
                 sent => return sent,
             },
@@ -99,11 +113,15 @@ impl Delivery {
     }
 
     /// Sends one request until it is taken or refused.
-    async fn send(&mut self, request: Bytes, spans: usize) -> Sent {
+    async fn send(&mut self, shipment: &Shipment, request: Bytes, spans: usize) -> Sent {
         let mut failures = 0;
         loop {
-            let answer = tokio::time::timeout(self.timeout, self.client.export(request.clone())).await;
-            let answer = answer.unwrap_or_else(|_| Answer::later(format!("no answer within {:?}", self.timeout)));
+            if self.is_outdated(shipment) {
+                return Sent::Outdated;
+            }
+            let answer = tokio::time::timeout(self.timeout, self.client.export(Signal::Traces, request.clone())).await;
+            let late = |_| Answer::later(format!("no answer within {:?}", self.timeout));
+            let answer = answer.map_or_else(late, Answer::from);
             let (after, reason) = match answer {
                 Answer::Accepted { rejected_spans, message } => {
                     self.taken(spans as u64, rejected_spans, &message);
@@ -127,6 +145,12 @@ impl Delivery {
                 return Sent::Interrupted;
             }
         }
+    }
+
+    /// Whether a value was erased that was put back when the shipment was read. A backend may be away for days.
+    fn is_outdated(&mut self, shipment: &Shipment) -> bool {
+        let Some(keys) = self.keys.as_mut().filter(|_| shipment.read.elapsed() > FRESH) else { return false };
+        shipment.restored.iter().any(|subject| keys(subject).is_none())
     }
 
     /// Waits before the next try; false when the collector stops instead.
@@ -155,3 +179,6 @@ impl Delivery {
         self.backoff.reset();
     }
 }
+
+/// Erasures in the time that a request takes are not looked for.
+const FRESH: Duration = Duration::from_secs(1);

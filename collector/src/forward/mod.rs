@@ -16,6 +16,7 @@ mod deliver;
 mod marks;
 mod origins;
 mod position;
+mod relay;
 mod settings;
 mod shipment;
 mod source;
@@ -34,6 +35,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::seal::Durable;
 use crate::serve::Metrics;
+use crate::signal::Signal;
 use changes::Changes;
 use counts::Counts;
 use deliver::{Delivery, Outcome};
@@ -42,6 +44,7 @@ use shipment::Shipment;
 use source::{Limits, Source};
 use unseal::Unseal;
 
+pub use relay::{NotPassedOn, PassRefusal, Passed, Relay};
 pub use settings::{Backend, Protocol};
 pub use source::Feed;
 
@@ -58,7 +61,7 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Returns what is needed for every backend of the configuration. All streams of the data directory are forwarded:
+    /// Returns what is needed for every backend of the configuration that gets spans. All streams of the data directory are forwarded:
     /// those that this process does not write to their end.
     ///
     /// # Errors
@@ -82,11 +85,8 @@ impl Forward {
                 grace: config.grace * 4 / 5,
             })
         };
-        config
-            .forward
-            .iter()
-            .map(|backend| forward(backend).with_context(|| format!("forward {}", backend.name)))
-            .collect()
+        let of_traces = config.forward.iter().filter(|backend| backend.signals.contains(&Signal::Traces));
+        of_traces.map(|backend| forward(backend).with_context(|| format!("forward {}", backend.name))).collect()
     }
 }
 
@@ -112,7 +112,7 @@ pub async fn run(forward: Forward, stop: CancellationToken) -> anyhow::Result<()
 async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
     let mut changes = Changes::new(&forward.feeds);
     let counts = Counts::new(Arc::clone(&forward.metrics), &forward.backend.name);
-    let mut delivery = Delivery::new(&forward.backend, counts.clone(), stop)?;
+    let mut delivery = Delivery::new(&forward.backend, keys(&forward), counts.clone(), stop)?;
     let mut position = Position::load(&forward.data, &forward.backend.name)?;
     let mut source = open(&forward, position.cursor())?;
     let mut shipment;
@@ -128,10 +128,18 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
             continue;
         };
         let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), read(source, &counts, sent.events));
-        if outcome == Outcome::Interrupted {
-            position.save().await;
-            info!(backend = forward.backend.name, "stopped while the backend is away; its spans wait in the log");
-            return Ok(());
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Interrupted => {
+                position.save().await;
+                info!(backend = forward.backend.name, "stopped while the backend is away; its spans wait in the log");
+                return Ok(());
+            }
+            Outcome::Outdated => {
+                info!(backend = forward.backend.name, "values were erased while the backend was away");
+                (source, shipment) = read(open(&forward, position.cursor())?, &counts, 0).await?;
+                continue;
+            }
         }
         counts.withheld(&sent.withheld);
         // A crash before the cursor is saved sends the shipment again.
@@ -142,10 +150,14 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
 
 fn open(forward: &Forward, cursor: &Cursor) -> anyhow::Result<Source> {
     let backend = &forward.backend;
-    let keys = backend.restore_cuts.then(|| unseal::keys_in(forward.data.subjects()));
-    let unseal = Unseal::new(keys, backend.event_url.clone());
+    let unseal = Unseal::new(keys(forward), backend.event_url.clone());
     let limits = Limits { bytes: backend.request_bytes_max, spans: backend.request_spans_max };
     Ok(Source::open(&forward.data, forward.feeds.clone(), cursor, unseal, limits)?)
+}
+
+/// Returns what finds the keys of subjects, when values are put back.
+fn keys(forward: &Forward) -> Option<unseal::FindKey> {
+    forward.backend.restore_cuts.then(|| unseal::keys_in(forward.data.subjects()))
 }
 
 /// Reads the next shipment on a thread that may block, while so many events are on their way. A disk that cannot be read is

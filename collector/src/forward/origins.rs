@@ -13,6 +13,8 @@ use super::shipment::Origin;
 pub(super) struct Shared {
     pub(super) content: Bytes,
     pub(super) schema_url: String,
+    /// Under whose keys values were that were put back into it.
+    pub(super) restored: Vec<[u8; 16]>,
 }
 
 /// Those of one run of 65,536 events: a span never refers outside of its own (format.md section 15).
@@ -33,6 +35,16 @@ impl Origins {
         }
         self.bytes += shared.content.len() + shared.schema_url.len();
         self.shared.insert(index, shared);
+    }
+
+    /// Forgets everything when a key is gone under which something of it was: it is read again, without the values.
+    pub(super) fn forget_erased(&mut self, has_key: impl FnMut(&[u8; 16]) -> bool) {
+        let mut restored: Vec<&[u8; 16]> = self.shared.values().flat_map(|shared| &shared.restored).collect();
+        restored.sort_unstable();
+        restored.dedup();
+        if !restored.into_iter().all(has_key) {
+            *self = Self { run: self.run, ..Self::default() };
+        }
     }
 
     /// Returns where a span comes from; `look_up` finds what is not remembered. What cannot be found is empty: the span
@@ -66,6 +78,7 @@ impl Origins {
             resource_schema_url: resource_event.schema_url,
             scope: scope_event.content,
             scope_schema_url: scope_event.schema_url,
+            restored: [resource_event.restored, scope_event.restored].concat(),
         });
         self.bytes += origin.resource.len() + origin.scope.len();
         self.origins.insert((resource, scope), Arc::clone(&origin));
@@ -82,7 +95,11 @@ mod tests {
     use super::*;
 
     fn shared(text: &'static str) -> Shared {
-        Shared { content: Bytes::from_static(text.as_bytes()), schema_url: format!("url of {text}") }
+        Shared {
+            content: Bytes::from_static(text.as_bytes()),
+            schema_url: format!("url of {text}"),
+            restored: Vec::new(),
+        }
     }
 
     #[test]
@@ -126,6 +143,18 @@ mod tests {
         origins.note(3, Some(shared("old")));
         origins.note(1 << RUN_BITS, Some(shared("new")));
         assert_eq!(origins.shared.len(), 1);
+    }
+
+    #[test]
+    fn forgets_what_was_put_back_under_a_key_that_is_gone() {
+        let mut origins = Origins::default();
+        origins.note(3, Some(Shared { restored: vec![[7; 16]], ..shared("with a value") }));
+        origins.of(3, 0, |_| unreachable!()).unwrap();
+        origins.forget_erased(|_| true);
+        assert_eq!(origins.of(3, 0, |_| unreachable!()).unwrap().restored, [[7; 16]]);
+        origins.forget_erased(|subject| *subject != [7; 16]);
+        let origin = origins.of(3, 0, |_| Ok(Some(shared("without it")))).unwrap();
+        assert_eq!(origin.resource, "without it");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 
 use crate::config;
 pub use crate::config::Protocol;
+use crate::signal::Signal;
 
 /// One `[[forward]]` table, its secrets read.
 #[derive(Debug, Clone)]
@@ -15,8 +16,10 @@ pub struct Backend {
     /// Names the cursor and the backend's metrics.
     pub name: String,
     pub protocol: Protocol,
-    /// For gRPC scheme and authority; for HTTP the whole address, `/v1/traces` included.
+    /// For gRPC scheme and authority; for HTTP the whole address of traces, `/v1/traces` included.
     pub endpoint: Uri,
+    /// What it gets.
+    pub signals: Vec<Signal>,
     /// Sent with each request, for example an API key.
     pub headers: HeaderMap,
     pub gzip: bool,
@@ -44,6 +47,7 @@ impl Backend {
             name: config.name.clone(),
             protocol: config.protocol,
             endpoint: config.endpoint.clone(),
+            signals: config.signals.clone(),
             headers: headers(&config.headers)?,
             gzip: false,
             timeout: config.timeout,
@@ -55,6 +59,17 @@ impl Backend {
             restore_cuts,
             event_url: config.event_url.clone(),
         })
+    }
+
+    /// Returns where a signal goes over HTTP: beside traces, under its own name.
+    pub(super) fn address(&self, signal: Signal) -> Uri {
+        let own =
+            |path: &str| Some(format!("{}{}", path.strip_suffix(Signal::Traces.http_path())?, signal.http_path()));
+        let Some(path) = own(self.endpoint.path()) else { return self.endpoint.clone() };
+        let query = self.endpoint.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut parts = self.endpoint.clone().into_parts();
+        parts.path_and_query = format!("{path}{query}").parse().ok();
+        Uri::from_parts(parts).unwrap_or_else(|_| self.endpoint.clone())
     }
 }
 

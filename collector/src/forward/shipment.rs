@@ -1,11 +1,13 @@
 //! Spans on their way to a backend, and the requests that they are put into.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use spanseal_ledger::{EventId, StreamId};
 use spanseal_schemas::splice::{self, RequestBuilder};
+use tokio::time::Instant;
 
 use super::marks::Marks;
 
@@ -18,6 +20,9 @@ pub(super) struct Shipment {
     pub(super) events: u64,
     pub(super) spans: Vec<Passage>,
     pub(super) withheld: Withheld,
+    /// When it was read, and under whose keys values were that were put back then.
+    pub(super) read: Instant,
+    pub(super) restored: BTreeSet<[u8; 16]>,
 }
 
 /// Versions of spans that were passed by: a backend that keeps one span by its ids would lose the first.
@@ -37,6 +42,8 @@ pub(super) struct Passage {
     pub(super) span: Bytes,
     /// The span with notes in the place of values that were restored: smaller, for a backend that finds it too large.
     pub(super) abridged: Option<Bytes>,
+    /// Under whose keys values were that were put back.
+    pub(super) restored: Vec<[u8; 16]>,
     pub(super) marks: Marks,
 }
 
@@ -47,9 +54,29 @@ pub(super) struct Origin {
     pub(super) resource_schema_url: String,
     pub(super) scope: Bytes,
     pub(super) scope_schema_url: String,
+    /// Under whose keys values were that were put back.
+    pub(super) restored: Vec<[u8; 16]>,
 }
 
 impl Shipment {
+    /// A shipment without spans, read now.
+    pub(super) fn new(stream: StreamId, next: u64) -> Self {
+        Self {
+            stream,
+            next,
+            events: 0,
+            spans: Vec::new(),
+            withheld: Withheld::default(),
+            read: Instant::now(),
+            restored: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, passage: Passage) {
+        self.restored.extend(passage.restored.iter().chain(&passage.origin.restored));
+        self.spans.push(passage);
+    }
+
     /// Returns some of the spans as one request.
     pub(super) fn request(&self, range: Range<usize>) -> Bytes {
         let mut builder = RequestBuilder::new();

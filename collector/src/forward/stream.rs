@@ -19,7 +19,7 @@ use super::marks::{Marks, Sealed};
 use super::origins::{Origins, Shared};
 use super::shipment::{Origin, Passage, Shipment, Withheld};
 use super::source::{Feed, Limits};
-use super::unseal::{Stored, Unseal};
+use super::unseal::{Readable, Stored, Unseal};
 
 pub(super) struct StreamSource {
     log: StreamLog,
@@ -66,8 +66,8 @@ impl StreamSource {
         let durable = self.feed.durable.as_mut().map_or(u64::MAX, |durable| durable.borrow_and_update().size);
         self.reader.set_limit(durable);
         let from = self.next;
-        let withheld = Withheld::default();
-        let mut shipment = Shipment { stream: self.feed.stream, next: from, events: 0, spans: Vec::new(), withheld };
+        let mut shipment = Shipment::new(self.feed.stream, from);
+        self.origins.forget_erased(|subject| unseal.has_key(subject));
         let mut bytes = 0;
         while bytes < limits.bytes && shipment.spans.len() < limits.spans {
             let Some((index, event)) = self.front()? else { break };
@@ -78,7 +78,7 @@ impl StreamSource {
             shipment.withheld.note(&event);
             if let Some(passage) = passage {
                 bytes += passage.bytes();
-                shipment.spans.push(passage);
+                shipment.push(passage);
             }
         }
         shipment.next = self.next;
@@ -141,7 +141,8 @@ impl StreamSource {
             event_url: unseal.event_url(),
         };
         let marks = Marks::new(&sealed);
-        Ok(Some(Passage { event: event_id, origin, span: readable.whole, abridged: readable.abridged, marks }))
+        let Readable { whole: span, abridged, restored } = readable;
+        Ok(Some(Passage { event: event_id, origin, span, abridged, restored, marks }))
     }
 
     /// Returns where a span comes from; what was sealed before the cursor is looked up.
@@ -218,8 +219,8 @@ fn shared(body: &[u8], log: &StreamLog, known: &Places, unseal: &mut Unseal) -> 
     let places = places(&ids, known);
     let stored = Stored { bytes: &event.content, cuts: &event.cuts, payloads: places.as_deref() };
     let content = unseal.read(log.storage.as_ref(), &log.dir, &stored)?;
-    let content = content.map(|readable| readable.whole).unwrap_or_default();
-    Ok(Some(Shared { content, schema_url: event.schema_url }))
+    let (content, restored) = content.map(|readable| (readable.whole, readable.restored)).unwrap_or_default();
+    Ok(Some(Shared { content, schema_url: event.schema_url, restored }))
 }
 
 /// Returns where each payload is; `None` when one is not there.

@@ -37,6 +37,8 @@ pub(super) struct Readable {
     pub(super) whole: Bytes,
     /// With notes instead of what was put back, when anything was.
     pub(super) abridged: Option<Bytes>,
+    /// Under whose keys that was.
+    pub(super) restored: Vec<[u8; 16]>,
 }
 
 impl Unseal {
@@ -59,21 +61,27 @@ impl Unseal {
         stored: &Stored<'_>,
     ) -> io::Result<Option<Readable>> {
         if stored.cuts.is_empty() {
-            return Ok(Some(Readable { whole: Bytes::copy_from_slice(stored.bytes), abridged: None }));
+            let whole = Bytes::copy_from_slice(stored.bytes);
+            return Ok(Some(Readable { whole, abridged: None, restored: Vec::new() }));
         }
         let Ok(abridged) = abridge(stored.bytes, stored.cuts, &note) else { return Ok(None) };
         let abridged = Bytes::from(abridged);
         let readable = match self.restored(storage, dir, stored)? {
-            Some(whole) => Readable { whole: whole.into(), abridged: Some(abridged) },
-            None => Readable { whole: abridged, abridged: None },
+            Some((whole, restored)) => Readable { whole: whole.into(), abridged: Some(abridged), restored },
+            None => Readable { whole: abridged, abridged: None, restored: Vec::new() },
         };
         Ok(Some(readable))
     }
 
-    /// Returns the message as received; `None` when that is not wanted, or not possible any more.
-    fn restored(&mut self, storage: &dyn Storage, dir: &Path, stored: &Stored<'_>) -> io::Result<Option<Vec<u8>>> {
+    /// Says whether a subject's key is still there.
+    pub(super) fn has_key(&mut self, subject: &[u8; 16]) -> bool {
+        self.keys.as_mut().is_some_and(|keys| keys(subject).is_some())
+    }
+
+    /// Returns the message as received, and whose keys that took; `None` when that is not wanted, or not possible any more.
+    fn restored(&mut self, storage: &dyn Storage, dir: &Path, stored: &Stored<'_>) -> io::Result<Option<Restored>> {
         let (Some(keys), Some(places)) = (&mut self.keys, stored.payloads) else { return Ok(None) };
-        let mut pieces = Vec::new();
+        let (mut pieces, mut subjects) = (Vec::new(), Vec::new());
         for place in places {
             let record = read_record_at(storage, dir, *place)?.filter(|record| record.kind == RecordKind::Payload);
             let Some(record) = record else { return Ok(None) };
@@ -83,11 +91,18 @@ impl Unseal {
                 warn!(?place, %error, "a payload cannot be put back");
                 return Ok(None);
             }
+            if !subjects.contains(payload.subject) {
+                subjects.push(*payload.subject);
+            }
         }
         let pieces = split_pieces(&pieces).ok();
-        Ok(pieces.and_then(|pieces| cut::restore(stored.bytes, stored.cuts, &pieces).ok()))
+        let whole = pieces.and_then(|pieces| cut::restore(stored.bytes, stored.cuts, &pieces).ok());
+        Ok(whole.map(|whole| (whole, subjects)))
     }
 }
+
+/// A message, and the subjects under whose keys parts of it were.
+type Restored = (Vec<u8>, Vec<[u8; 16]>);
 
 /// Returns what finds keys in the data directory; a file that is not there yet is looked for again.
 pub(super) fn keys_in(path: std::path::PathBuf) -> FindKey {

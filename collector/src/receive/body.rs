@@ -65,7 +65,7 @@ async fn read(
         permit.grow(chunk.len() as u64)?;
         if bytes.capacity() < len {
             let known = announced(if bytes.is_empty() { &chunk } else { &bytes });
-            reserve(&mut bytes, len, known.unwrap_or(0).max(content_length));
+            reserve(&mut bytes, len, known.unwrap_or(0).max(content_length).min(bytes_max));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -73,11 +73,37 @@ async fn read(
 }
 
 /// Makes room at once for what is announced, but believes no announcement far beyond what is there.
+///
+/// The allocator keeps the room of earlier steps, and that of clients who announce much and send a byte a second: so
+/// it grows with what is there, to a mebibyte at 16 KiB, and to the whole from an eighth on.
 fn reserve(bytes: &mut Vec<u8>, len: usize, announced: usize) {
-    let believed = announced.min(BELIEVED_BYTES_MAX);
+    let believed = announced.min((64 * len).clamp(FIRST_BYTES, BELIEVED_BYTES_MAX).max(8 * len));
     let room = if believed >= len { believed } else { len.next_power_of_two().max(FIRST_BYTES) };
     bytes.reserve_exact(room - bytes.len());
 }
 
 const FIRST_BYTES: usize = 16 << 10;
 const BELIEVED_BYTES_MAX: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn believes_what_is_announced_once_an_eighth_is_there() {
+        const MIB: usize = 1 << 20;
+        for (len, announced, room) in [
+            (100, 0, FIRST_BYTES),
+            (100, 5000, 5000),
+            (1, 40 * MIB, FIRST_BYTES),
+            (FIRST_BYTES, 40 * MIB, MIB),
+            (4 * MIB, 40 * MIB, 32 * MIB),
+            (5 * MIB, 40 * MIB, 40 * MIB),
+            (5 * MIB, 0, 8 * MIB),
+        ] {
+            let mut bytes = Vec::new();
+            reserve(&mut bytes, len, announced);
+            assert_eq!(bytes.capacity(), room, "{len} of {announced}");
+        }
+    }
+}

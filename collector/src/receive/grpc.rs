@@ -16,25 +16,26 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess
 use prost::Message;
 use tonic::Status;
 
+use super::Receiver;
 use super::body::Taken;
+use super::coding::Coding;
 use super::problem::{Problem, Remedy};
-use super::{Receiver, gzip};
 use crate::intake::{Accepted, Encoding};
 use crate::serve::metrics::Protocol;
+use crate::signal::Signal;
 
-pub(super) const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-
-/// Answers one `TraceService/Export`.
-pub(super) async fn export(State(receiver): State<Arc<Receiver>>, request: Request) -> Response<Body> {
+/// Answers one `Export` of a signal's service.
+pub(super) async fn export(signal: Signal, State(receiver): State<Arc<Receiver>>, request: Request) -> Response<Body> {
     if !is_grpc(request.headers()) {
         // As the gRPC protocol wants it: whoever this is does not read a gRPC status.
-        let mut response = Response::new(Body::from("this path speaks gRPC; OTLP/HTTP is at /v1/traces\n"));
+        let there = signal.http_path();
+        let mut response = Response::new(Body::from(format!("this path speaks gRPC; OTLP/HTTP is at {there}\n")));
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
     let since = Instant::now();
-    let answer = answer(&receiver, request).await;
-    receiver.count(Protocol::grpc, since, &answer);
+    let answer = answer(&receiver, signal, request).await;
+    receiver.count(signal, Protocol::grpc, since, &answer);
     match answer {
         Ok(accepted) => success(&accepted),
         Err(problem) => failure(&problem),
@@ -48,23 +49,24 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     matches!(essence, b"application/grpc" | b"application/grpc+proto")
 }
 
-async fn answer(receiver: &Receiver, request: Request) -> Result<Accepted, Problem> {
-    let coding = request.headers().get(GRPC_ENCODING).map_or(&b"identity"[..], HeaderValue::as_bytes);
-    let gzipped = match coding {
-        b"identity" => false,
-        b"gzip" => true,
-        other => return Err(Problem::Coding { coding: String::from_utf8_lossy(other).into_owned() }),
-    };
+async fn answer(receiver: &Receiver, signal: Signal, request: Request) -> Result<Accepted, Problem> {
+    receiver.takes(signal)?;
+    let message = read(receiver, request).await?;
+    receiver.hand_on(signal, message, Encoding::Protobuf).await
+}
+
+/// Returns the one message of a request, inflated.
+async fn read(receiver: &Receiver, request: Request) -> Result<Taken, Problem> {
+    let coding = Coding::of(request.headers().get(GRPC_ENCODING).map_or(&[][..], HeaderValue::as_bytes))?;
     let bytes_max = receiver.config.request_bytes_max;
     let body = receiver.take_in(&mut request.into_body(), bytes_max + PREFIX_BYTES, body_len).await?;
     let (compressed, bytes) = message(body.bytes)?;
     let message = Taken { bytes, permit: body.permit };
-    let message = match (compressed, gzipped) {
-        (true, true) => gzip::inflate(message, bytes_max).await?,
-        (true, false) => return Err(Problem::Framing { fault: "compressed, and grpc-encoding does not say how" }),
-        (false, _) => message,
-    };
-    receiver.submit(message.bytes, Encoding::Protobuf, message.permit).await
+    match (compressed, coding) {
+        (true, Coding::Identity) => Err(Problem::Framing { fault: "compressed, and grpc-encoding does not say how" }),
+        (true, coding) => coding.inflate(message, bytes_max).await,
+        (false, _) => Ok(message),
+    }
 }
 
 /// Returns how long a body will be by its prefix, since gRPC clients send no content length.
@@ -119,14 +121,15 @@ fn success(accepted: &Accepted) -> Response<Body> {
 fn failure(problem: &Problem) -> Response<Body> {
     let mut response = problem.status().into_http();
     if problem.remedy() == Remedy::Recode {
-        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
+        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip,zstd"));
     }
     response
 }
 
-/// Answers a call to a service that is not here, as logs and metrics are not yet.
+/// Answers a call to a service that is not here.
 pub(super) fn unimplemented(path: &str) -> Response<Body> {
-    Status::unimplemented(format!("{path} is not here; traces are taken in at {EXPORT}")).into_http()
+    let there = Signal::Traces.grpc_path();
+    Status::unimplemented(format!("{path} is not here; traces are taken in at {there}")).into_http()
 }
 
 const PREFIX_BYTES: usize = 5;

@@ -1,4 +1,4 @@
-//! OTLP/HTTP: protobuf and JSON at `/v1/traces`.
+//! OTLP/HTTP: protobuf and JSON at `/v1/traces`, `/v1/logs` and `/v1/metrics`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,20 +11,21 @@ use hyper::{Response, StatusCode, Version};
 use prost::Message;
 use serde_json::json;
 
-use super::body::Taken;
+use super::coding::{CODINGS, Coding};
 use super::problem::{Problem, Remedy};
-use super::{Receiver, grpc, gzip};
+use super::{Receiver, grpc};
 use crate::intake::{Accepted, Encoding};
 use crate::serve::metrics::Protocol;
+use crate::signal::Signal;
 
-/// Answers one `POST /v1/traces`.
-pub(super) async fn export(State(receiver): State<Arc<Receiver>>, request: Request) -> Response<Body> {
+/// Answers one `POST` of a signal.
+pub(super) async fn export(signal: Signal, State(receiver): State<Arc<Receiver>>, request: Request) -> Response<Body> {
     let since = Instant::now();
     let (head, mut body) = request.into_parts();
     let media = Media::of(&head.headers);
-    let answer = answer(&receiver, &head.headers, media, &mut body).await;
+    let answer = answer(&receiver, signal, &head.headers, &mut body).await;
     let protocol = media.map_or(Protocol::other, Media::protocol);
-    receiver.count(protocol, since, &answer);
+    receiver.count(signal, protocol, since, &answer);
     if let Err(problem) = &answer
         && still_sending(problem, &head)
     {
@@ -32,7 +33,7 @@ pub(super) async fn export(State(receiver): State<Arc<Receiver>>, request: Reque
     }
     let media = media.unwrap_or(Media::Json);
     match answer {
-        Ok(accepted) => media.success(&accepted),
+        Ok(accepted) => media.success(signal, &accepted),
         Err(problem) => media.failure(&problem),
     }
 }
@@ -50,22 +51,21 @@ pub(super) async fn unknown(request: Request) -> Response<Body> {
 
 async fn answer(
     receiver: &Receiver,
+    signal: Signal,
     headers: &HeaderMap,
-    media: Option<Media>,
     body: &mut Body,
 ) -> Result<Accepted, Problem> {
-    let media = media.ok_or(Problem::MediaType)?;
-    let gzipped = gzipped(headers)?;
+    receiver.takes(signal)?;
+    let media = Media::of(headers).ok_or(Problem::MediaType)?;
+    let coding = Coding::of(headers.get(CONTENT_ENCODING).map_or(&[][..], HeaderValue::as_bytes))?;
     let bytes_max = receiver.config.request_bytes_max;
-    let mut taken = receiver.take_in(body, bytes_max, |_| None).await?;
-    if gzipped {
-        taken = gzip::inflate(taken, bytes_max).await?;
-    }
+    let taken = receiver.take_in(body, bytes_max, |_| None).await?;
+    let taken = coding.inflate(taken, bytes_max).await?;
     match media {
-        Media::Protobuf => receiver.submit(taken.bytes, Encoding::Protobuf, taken.permit).await,
+        Media::Protobuf => receiver.hand_on(signal, taken, Encoding::Protobuf).await,
         Media::Json => {
-            let Taken { bytes, permit } = super::json::transcode(taken).await?;
-            receiver.submit(bytes, Encoding::Json, permit).await
+            let taken = super::json::transcode(signal, taken, bytes_max).await?;
+            receiver.hand_on(signal, taken, Encoding::Json).await
         }
     }
 }
@@ -75,15 +75,6 @@ async fn answer(
 fn still_sending(problem: &Problem, head: &Parts) -> bool {
     let silent = matches!(problem, Problem::Slow { .. } | Problem::Broken);
     head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) && !silent
-}
-
-fn gzipped(headers: &HeaderMap) -> Result<bool, Problem> {
-    let coding = headers.get(CONTENT_ENCODING).map_or(&[][..], HeaderValue::as_bytes).to_ascii_lowercase();
-    match &coding[..] {
-        b"" | b"identity" => Ok(false),
-        b"gzip" | b"x-gzip" => Ok(true), // RFC 9110 section 8.4.1.3: the same
-        other => Err(Problem::Coding { coding: String::from_utf8_lossy(other).into_owned() }),
-    }
 }
 
 /// The content type of the request, which its answer shares.
@@ -112,13 +103,13 @@ impl Media {
         }
     }
 
-    fn success(self, accepted: &Accepted) -> Response<Body> {
+    fn success(self, signal: Signal, accepted: &Accepted) -> Response<Body> {
         let response = grpc::response(accepted);
         let body = match (self, response.partial_success.as_ref()) {
             (Self::Protobuf, _) => response.encode_to_vec(),
             (Self::Json, None) => b"{}".to_vec(),
             (Self::Json, Some(partial)) => json!({ "partialSuccess": {
-                "rejectedSpans": partial.rejected_spans.to_string(),
+                rejected(signal): partial.rejected_spans.to_string(),
                 "errorMessage": partial.error_message,
             }})
             .to_string()
@@ -140,13 +131,15 @@ impl Media {
             Remedy::Recode => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Remedy::Split => StatusCode::PAYLOAD_TOO_LARGE,
             Remedy::Retry { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Remedy::Elsewhere => StatusCode::NOT_FOUND,
+            Remedy::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = self.response(code, body);
         let headers = response.headers_mut();
         match remedy {
             Remedy::Retry { after } => drop(headers.insert(RETRY_AFTER, whole_seconds(after))),
-            Remedy::Recode => drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"))),
-            Remedy::Change | Remedy::Split => {}
+            Remedy::Recode => drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS))),
+            Remedy::Change | Remedy::Split | Remedy::Elsewhere | Remedy::Unknown => {}
         }
         response
     }
@@ -160,6 +153,15 @@ impl Media {
         };
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         response
+    }
+}
+
+/// What the JSON calls the number of a partial success, which protobuf numbers alike in every signal.
+fn rejected(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Logs => "rejectedLogRecords",
+        Signal::Metrics => "rejectedDataPoints",
     }
 }
 

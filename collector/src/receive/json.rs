@@ -1,4 +1,5 @@
-//! OTLP/JSON to OTLP protobuf, in one pass and without a tree in between: what comes out is no longer than what went in.
+//! OTLP/JSON to OTLP protobuf, in one pass and without a tree in between: what comes out is no longer than what went in,
+//! but for the numbers of metrics, which are short in JSON.
 //!
 //! By the rules of the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase keys, ids in hex, enums as numbers,
 //! 64-bit integers as numbers or strings, unknown keys ignored. `null` is the same as absent, everywhere. As in the
@@ -10,13 +11,14 @@ mod schema;
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::body::Taken;
 use super::problem::Problem;
 use crate::intake::Refusal;
-use encoder::{Encoder, Step};
-use schema::{Field, Kind, Message, REQUEST};
+use crate::signal::Signal;
+use encoder::{Encoder, PACKED, Step};
+use schema::{Field, Kind, Message, Presence, Scalar};
 
 /// The text is not an OTLP request.
 #[derive(Debug, thiserror::Error)]
@@ -31,42 +33,59 @@ pub(super) enum JsonError {
         path: String,
         problem: serde_json::Error,
     },
+    #[error("its protobuf is too large")]
+    TooLarge,
 }
 
 /// Returns the protobuf of a request in JSON; a long one away from the threads that serve others.
-pub(super) async fn transcode(text: Taken) -> Result<Taken, Problem> {
+pub(super) async fn transcode(signal: Signal, text: Taken, bytes_max: usize) -> Result<Taken, Problem> {
     if text.bytes.len() < LONG_BYTES {
-        return encode(text);
+        return encode(signal, text, bytes_max);
     }
-    match tokio::task::spawn_blocking(|| encode(text)).await {
+    match tokio::task::spawn_blocking(move || encode(signal, text, bytes_max)).await {
         Ok(encoded) => encoded,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(Problem::Refused(Refusal::Stopping)),
     }
 }
 
-fn encode(text: Taken) -> Result<Taken, Problem> {
+fn encode(signal: Signal, text: Taken, bytes_max: usize) -> Result<Taken, Problem> {
     let Taken { bytes: text, mut permit } = text;
-    permit.grow(text.len() as u64)?; // what comes out is no longer
-    let bytes = request(&text)?;
+    permit.grow(longest(signal, &text, bytes_max) as u64)?;
+    let bytes = request(signal, &text, bytes_max).map_err(|error| match error {
+        JsonError::TooLarge => Problem::TooLarge { bytes_max },
+        other => Problem::Json(other),
+    })?;
     drop(text);
     permit.shrink_to(bytes.len() as u64);
     Ok(Taken { bytes: bytes.into(), permit })
 }
 
+/// Returns how long the protobuf can become: no longer than its JSON, but that a number of metrics takes up to eight
+/// bytes, and two in JSON with its comma.
+fn longest(signal: Signal, text: &[u8], bytes_max: usize) -> usize {
+    if signal != Signal::Metrics {
+        return text.len();
+    }
+    let commas = text.iter().filter(|byte| **byte == b',').count();
+    text.len() + (6 * commas + 6).min(bytes_max)
+}
+
 /// Takes about a millisecond.
 const LONG_BYTES: usize = 256 << 10;
 
-/// Returns the `ExportTraceServiceRequest` that the text describes.
+/// Returns the request of a signal that the text describes.
 ///
 /// # Errors
-/// When it is not JSON, nested deeper than 127 levels, or a known key has a value that its field cannot hold.
-pub(super) fn request(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+/// When it is not JSON, nested deeper than 127 levels, a known key has a value that its field cannot hold, or lists of
+/// numbers grow beyond `bytes_max`.
+pub(super) fn request(signal: Signal, text: &[u8], bytes_max: usize) -> Result<Vec<u8>, JsonError> {
     std::str::from_utf8(text).map_err(|error| JsonError::NotUtf8 { at: error.valid_up_to() })?;
-    let mut encoder = Encoder::with_capacity(text.len() / 2);
+    let mut encoder = Encoder::new(text.len() / 2, bytes_max);
     let mut json = serde_json::Deserializer::from_slice(text);
-    let read = Fields { message: &REQUEST, to: &mut encoder }.deserialize(&mut json);
+    let read = Fields { message: schema::request(signal), to: &mut encoder }.deserialize(&mut json);
     match read.and_then(|()| json.end()) {
+        _ if !encoder.has_room() => Err(JsonError::TooLarge),
         Ok(()) => Ok(encoder.out),
         Err(problem) if encoder.path.is_empty() => Err(JsonError::NotJson { problem }),
         Err(problem) => Err(JsonError::At { path: encoder.path_text(), problem }),
@@ -112,8 +131,8 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 return Err(A::Error::custom("this key stands twice"));
             }
             seen |= 1 << place;
-            let written = object.next_value_seed(FieldValue { field, of: self.message, to: &mut *self.to })?;
-            if self.message.oneof
+            let written = object.next_value_seed(FieldValue { field, to: &mut *self.to })?;
+            if field.presence == Presence::Member
                 && written
                 && let Some(first) = member.replace(field.json)
             {
@@ -151,7 +170,6 @@ impl Visitor<'_> for Key {
 /// The value of a field; true when there was one, false for `null`.
 struct FieldValue<'e> {
     field: &'static Field,
-    of: &'static Message,
     to: &'e mut Encoder,
 }
 
@@ -180,22 +198,32 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
             Kind::Message(message) => {
                 self.to.message(number, |to| Fields { message, to }.deserialize(json))?;
             }
-            Kind::Messages(message) => json.deserialize_any(List { number, message: Some(message), to: self.to })?,
-            Kind::Strings => json.deserialize_any(List { number, message: None, to: self.to })?,
+            Kind::Messages(message) => json.deserialize_any(List { number, of: Of::Message(message), to: self.to })?,
+            Kind::Strings => json.deserialize_any(List { number, of: Of::String, to: self.to })?,
+            Kind::Packed(kind) => {
+                self.to
+                    .message(number, |to| json.deserialize_any(List { number: PACKED, of: Of::Number(kind), to }))?;
+            }
             Kind::Scalar(kind) => {
-                // A member of a oneof is written even when it is its type's default.
-                scalar::write(json, kind, number, self.of.oneof, self.to)?;
+                scalar::write(json, kind, number, self.field.presence != Presence::Implicit, self.to)?;
             }
         }
         Ok(true)
     }
 }
 
-/// The elements of a repeated field: messages, or strings.
+/// The elements of a repeated field.
 struct List<'e> {
     number: u32,
-    message: Option<&'static Message>,
+    of: Of,
     to: &'e mut Encoder,
+}
+
+#[derive(Clone, Copy)]
+enum Of {
+    Message(&'static Message),
+    String,
+    Number(Scalar),
 }
 
 impl<'de> Visitor<'de> for List<'_> {
@@ -211,10 +239,7 @@ impl<'de> Visitor<'de> for List<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
         self.to.path.push(Step::Index(0));
-        while array
-            .next_element_seed(Element { number: self.number, message: self.message, to: &mut *self.to })?
-            .is_some()
-        {
+        while array.next_element_seed(Element { number: self.number, of: self.of, to: &mut *self.to })?.is_some() {
             if let Some(Step::Index(index)) = self.to.path.last_mut() {
                 *index += 1;
             }
@@ -226,7 +251,7 @@ impl<'de> Visitor<'de> for List<'_> {
 
 struct Element<'e> {
     number: u32,
-    message: Option<&'static Message>,
+    of: Of,
     to: &'e mut Encoder,
 }
 
@@ -245,19 +270,22 @@ impl<'de> Visitor<'de> for Element<'_> {
         f.write_str("an element or null")
     }
 
-    /// An absent value keeps its place in an array of values; an absent span is none.
-    fn visit_none<E>(self) -> Result<(), E> {
-        if self.message.is_some_and(|message| message.oneof) {
-            return self.to.message(self.number, |_| Ok(()));
+    /// An absent value keeps its place in an array of values; an absent span is none, and an absent number a mistake.
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        match self.of {
+            Of::Message(message) if message.oneof => self.to.message(self.number, |_| Ok(())),
+            Of::Message(_) | Of::String => Ok(()),
+            Of::Number(_) => Err(E::invalid_type(Unexpected::Unit, &"a number")),
         }
-        Ok(())
     }
 
     fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        match self.message {
-            Some(message) => self.to.message(self.number, |to| Fields { message, to }.deserialize(json)),
+        match self.of {
+            Of::Message(message) => self.to.message(self.number, |to| Fields { message, to }.deserialize(json)),
             // An element is written even when it is empty.
-            None => scalar::write(json, schema::Scalar::String, self.number, true, self.to),
+            Of::String => scalar::write(json, Scalar::String, self.number, true, self.to),
+            Of::Number(_) if !self.to.has_room() => Err(D::Error::custom("too large")),
+            Of::Number(kind) => scalar::write(json, kind, self.number, true, self.to),
         }
     }
 }

@@ -7,15 +7,17 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::json::JsonError;
+use crate::forward::{NotPassedOn, PassRefusal};
 use crate::intake::{OverBudget, Refusal};
 use crate::serve::metrics::Outcome;
+use crate::signal::Signal;
 
 /// A request was not taken in; nothing of it was kept, but for [`Problem::NotSealedYet`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     #[error("the content type is none of application/x-protobuf and application/json")]
     MediaType,
-    #[error("the encoding {coding:?} is none of gzip and identity")]
+    #[error("the encoding {coding:?} is none of gzip, zstd and identity")]
     Coding { coding: String },
     #[error("the request is over {bytes_max} bytes")]
     TooLarge { bytes_max: usize },
@@ -25,6 +27,8 @@ pub(super) enum Problem {
     Framing { fault: &'static str },
     #[error("the request is not in gzip, as it says: {0}")]
     Gzip(io::Error),
+    #[error("the request is not in zstd with a window of at most 8 MiB, as it says: {0}")]
+    Zstd(&'static str),
     #[error(transparent)]
     Json(#[from] JsonError),
     #[error("{0}; try again")]
@@ -36,6 +40,15 @@ pub(super) enum Problem {
     NotSealedYet { after: Duration },
     #[error(transparent)]
     Refused(Refusal),
+    #[error(
+        "{} are passed on and not sealed, and no backend here takes them; add a [[forward]] with {:?} in its signals, \
+         or send them elsewhere",
+        .signal.name(),
+        .signal.name()
+    )]
+    NoBackend { signal: Signal },
+    #[error(transparent)]
+    NotPassedOn(#[from] NotPassedOn),
 }
 
 /// What the sender is to do.
@@ -49,6 +62,10 @@ pub(super) enum Remedy {
     Split,
     /// Send it again, after a while.
     Retry { after: Duration },
+    /// Send it to somebody who takes it.
+    Elsewhere,
+    /// The backend broke on it, and did not say why.
+    Unknown,
 }
 
 impl Problem {
@@ -57,7 +74,15 @@ impl Problem {
         match self {
             Self::MediaType | Self::Coding { .. } => Remedy::Recode,
             Self::TooLarge { .. } => Remedy::Split,
-            Self::Broken | Self::Framing { .. } | Self::Gzip(_) | Self::Json(_) => Remedy::Change,
+            Self::Broken | Self::Framing { .. } | Self::Gzip(_) | Self::Zstd(_) | Self::Json(_) => Remedy::Change,
+            Self::NoBackend { .. } => Remedy::Elsewhere,
+            Self::NotPassedOn(NotPassedOn::Away { after, .. }) => Remedy::Retry { after: *after },
+            Self::NotPassedOn(NotPassedOn::Refused { refusal, .. }) => match refusal {
+                PassRefusal::Bad => Remedy::Change,
+                PassRefusal::TooLarge => Remedy::Split,
+                PassRefusal::Absent => Remedy::Elsewhere,
+                PassRefusal::Broken => Remedy::Unknown,
+            },
             Self::OverBudget(_) | Self::Slow { .. } | Self::NotSealedYet { .. } => soon,
             Self::Refused(refusal) => match refusal {
                 Refusal::Invalid(_) => Remedy::Change,
@@ -73,7 +98,10 @@ impl Problem {
         match self {
             Self::MediaType | Self::Coding { .. } => Outcome::unsupported,
             Self::TooLarge { .. } => Outcome::too_large,
-            Self::Broken | Self::Framing { .. } | Self::Gzip(_) | Self::Json(_) => Outcome::invalid,
+            Self::Broken | Self::Framing { .. } | Self::Gzip(_) | Self::Zstd(_) | Self::Json(_) => Outcome::invalid,
+            Self::NoBackend { .. } => Outcome::no_backend,
+            Self::NotPassedOn(NotPassedOn::Away { .. }) => Outcome::backend_away,
+            Self::NotPassedOn(NotPassedOn::Refused { .. }) => Outcome::backend_refused,
             Self::OverBudget(_) => Outcome::busy,
             Self::Slow { .. } | Self::NotSealedYet { .. } => Outcome::timed_out,
             Self::Refused(Refusal::Invalid(_)) => Outcome::invalid,
@@ -93,7 +121,8 @@ impl Problem {
             Remedy::Change => {
                 (Code::InvalidArgument, ErrorDetails::with_bad_request_violation(self.field(), message.clone()))
             }
-            Remedy::Recode => (Code::Unimplemented, ErrorDetails::new()),
+            Remedy::Recode | Remedy::Elsewhere => (Code::Unimplemented, ErrorDetails::new()),
+            Remedy::Unknown => (Code::Internal, ErrorDetails::new()),
             Remedy::Split => (Code::ResourceExhausted, ErrorDetails::new()),
             Remedy::Retry { after } => (Code::Unavailable, ErrorDetails::with_retry_info(Some(after))),
         };

@@ -47,7 +47,7 @@ impl Stream {
     ///
     /// # Errors
     /// When an event cannot be written: the process stops.
-    pub(super) fn tell(&mut self, untold: Vec<Untold>, now: &Moment) -> Result<(), StreamError> {
+    pub(super) fn tell_of_conflicts(&mut self, untold: Vec<Untold>, now: &Moment) -> Result<(), StreamError> {
         for Untold { tenant, spans } in untold {
             let message = format!("{spans} spans with the ids of others and other bytes are counted and not sealed");
             let event = FindingEvent {
@@ -73,7 +73,7 @@ impl Stream {
             return Ok(());
         }
         let due = self.conflicts.due(now);
-        self.tell(due, now)?;
+        self.tell_of_conflicts(due, now)?;
         self.pen(now)?.seal()?;
         self.commit()?;
         self.resume(now).map(drop)

@@ -22,6 +22,7 @@ use super::intake::Door;
 use super::keys::Keys;
 use super::measures::Measures;
 use super::moment::Clocks;
+use super::orders::Orders;
 use super::scanner::Scanner;
 use super::start::{Equipment, StartError, Started, start};
 use super::stream::STAGE;
@@ -38,6 +39,8 @@ pub struct Sealing {
     pub intake: Intake,
     pub durable: watch::Receiver<Durable>,
     pub deployment: Deployment,
+    /// The way in for what is done with subjects. It does not keep the engine going.
+    pub orders: Orders,
     pub engine: Engine,
 }
 
@@ -89,12 +92,14 @@ pub fn open(
     let Started { stream, checkpoints } = start(ground, equipment, &now)?;
     let durable = checkpoints.durable.clone();
     let (way_in, parcels) = sync_channel(config.seal.queue_requests_max.get());
+    let (orders_in, orders) = sync_channel(ORDERS_MAX);
     let group_bytes_max = config.seal.group_bytes_max.get();
-    let thread = StreamThread { stream, parcels, clocks, group_bytes_max };
+    let thread = StreamThread { stream, parcels, orders, clocks, group_bytes_max };
     Ok(Sealing {
         intake: Intake::new(Arc::new(Door { scanner, parcels: way_in, gate })),
         durable,
         deployment: keys.deployment.clone(),
+        orders: Orders(orders_in),
         engine: Engine { thread, checkpoints, clocks, health },
     })
 }
@@ -163,5 +168,7 @@ fn sizes(seal: &config::Seal) -> Options {
     Options { segment_bytes_max: seal.segment_bytes_max.get(), group_bytes_max: seal.group_bytes_max.get() as u64 }
 }
 
+/// Orders that may wait.
+const ORDERS_MAX: usize = 16;
 /// It is sealed as one event.
 const CONFIGURATION_BYTES_MAX: usize = 48 * 1024;

@@ -124,7 +124,7 @@ impl Stream {
             return Ok(());
         }
         let rest = self.conflicts.rest(now);
-        self.tell(rest, now)?;
+        self.tell_of_conflicts(rest, now)?;
         let closed = self.close_epoch(CloseReason::Shutdown, now)?;
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         let leaf = self.closing_leaf(&root.submission(now), closed.as_ref());

@@ -23,11 +23,14 @@
 //! 4. Start-up is the only recovery: a crash anywhere, in start-up too, is followed by the same steps ([`start`]).
 //! 5. Nothing that can fail stands between a span's entry in the retry window and the commit: what may fail (disk space,
 //!    subjects' keys) comes before the first span of a group.
+//! 6. A subject's key is destroyed before the ledger says so, and the ledger says so, whatever happens in between
+//!    ([`deeds`]).
 
 mod checkpoints;
 mod conflict;
 mod conflicts;
 mod cutting;
+mod deeds;
 mod durable;
 mod engine;
 mod epoch;
@@ -43,6 +46,7 @@ mod keys;
 mod measures;
 mod moment;
 mod nonces;
+mod orders;
 mod parcel;
 mod past;
 pub mod payloads;
@@ -63,6 +67,7 @@ pub use conflict::CONFLICTS_NOT_SEALED;
 pub use durable::Durable;
 pub use engine::{Engine, Sealing, free_bytes_to_start, open, run};
 pub use group::SPANS_REFUSED;
+pub use orders::{Done, HOLD_PLACED, HOLD_RELEASED, Order, Orders, Refused};
 pub use past::Unsound;
 pub use root::RootError;
 pub use start::StartError;

@@ -4,7 +4,7 @@ use std::io;
 
 use spanseal_ledger::batch::Batch;
 use spanseal_ledger::checkpoint::VerifiedCheckpoint;
-use spanseal_ledger::key_event::{CloseReason, KeyEvent};
+use spanseal_ledger::key_event::{CloseReason, KeyEvent, KeyEventError};
 use spanseal_ledger::sealer::Head;
 use spanseal_ledger::verify::{Code, Detail, Fault, Position, RootState, StreamRoot, StreamVerifier};
 use spanseal_ledger::{Role, StreamId};
@@ -225,6 +225,8 @@ fn position_at(batch: &[u8], start: &SegmentStart) -> Option<Position> {
     let seal = batch.signed_seal();
     let closed = match batch.events().last().map(KeyEvent::parse) {
         Some(Ok(KeyEvent::Closing(closing))) => closing.reason.number(),
+        // It may have been one of another version.
+        Some(Err(KeyEventError::Version { .. })) => 0xff,
         _ => 0,
     };
     let hashes = start.frontier.hashes();

@@ -9,7 +9,8 @@
 //!    stream unclosed: it is closed now, since it is no longer the last.
 //! 4. The next epoch is opened ([`super::epoch`]), after the end of the last one where that is missing: by the identity key,
 //!    since its own is gone. What is lost or not known, the stream says first.
-//! 5. The stream's checkpoint is signed.
+//! 5. The ledger is told of erasures and holds that a crash kept from it ([`super::deeds`]).
+//! 6. The stream's checkpoint is signed.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 
 use super::checkpoints::{Checkpoints, Intervals, LastLeaf};
 use super::conflicts::{ConflictSettings, Conflicts};
+use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::Between;
 use super::first::Firsts;
@@ -159,6 +161,7 @@ pub(crate) fn start(ground: Ground, equipment: Equipment, now: &Moment) -> Resul
         conflicts: Conflicts::new(equipment.conflicts, firsts),
         references: References::default(),
         subjects: equipment.subjects,
+        debt: Debt::NOW,
         nonces: Nonces::new(),
         keys: ground.keys,
         root,

@@ -8,6 +8,7 @@ use spanseal_log::{BodySize, CommitError, Committed, DataDir, Lock, SegmentStart
 use tokio::sync::watch;
 
 use super::conflicts::Conflicts;
+use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::{Between, Epoch, Resumed};
 use super::gate::Gate;
@@ -41,6 +42,8 @@ pub(crate) struct Stream {
     pub(super) stream_nanos: u64,
     pub(super) references: References,
     pub(super) subjects: Box<dyn Subjects>,
+    /// What the subjects' file owes the ledger.
+    pub(super) debt: Debt,
     pub(super) nonces: Nonces,
     pub(super) keys: Arc<Keys>,
     pub(super) root: Arc<Mutex<RootLog>>,
@@ -62,6 +65,8 @@ pub enum StreamError {
     Root(#[from] RootError),
     #[error("the disk cannot be asked for its free space")]
     Disk(#[from] std::io::Error),
+    #[error("the log cannot be read back")]
+    Read(#[source] std::io::Error),
     #[error("there is no randomness for keys and nonces")]
     Random(#[from] getrandom::Error),
     #[error("an event cannot be appended")]
@@ -102,23 +107,25 @@ impl Stream {
             self.seal_parcel(parcel, &parcels[..place], &keys, now)?;
         }
         let due = self.conflicts.due(now);
-        self.tell(due, now)?;
+        self.tell_of_conflicts(due, now)?;
         self.pen(now)?.seal()?;
         self.commit()?;
         parcels.drain(..).for_each(Parcel::accept);
         self.resume(now).map(|resumed| self.report(resumed))
     }
 
-    /// Does what time asks for: a new key, a finding that is due, or a new try when the disk was full. Called between groups and when idle.
+    /// Does what time asks for: a new key, a finding that is due, a new try when the disk was full, or what the ledger is owed.
+    /// Called between groups and when idle.
     ///
     /// # Errors
     /// When the logs cannot be written: the process stops.
     pub(crate) fn tick(&mut self, now: &Moment) -> Result<(), StreamError> {
         match &self.epoch {
-            Some(epoch) if now.since(&epoch.opened) >= self.epoch_max => self.rotate(now),
-            Some(_) => self.tell_when_idle(now),
-            None => self.resume(now).map(|resumed| self.report(resumed)),
+            Some(epoch) if now.since(&epoch.opened) >= self.epoch_max => self.rotate(now)?,
+            Some(_) => self.tell_when_idle(now)?,
+            None => self.resume(now).map(|resumed| self.report(resumed))?,
         }
+        self.pay(now)
     }
 }
 

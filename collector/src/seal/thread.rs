@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::gate::Place;
 use super::moment::Clocks;
+use super::orders::Ordered;
 use super::parcel::Parcel;
 use super::stream::{Stream, StreamError};
 
@@ -12,6 +13,8 @@ use super::stream::{Stream, StreamError};
 pub(crate) struct StreamThread {
     pub(crate) stream: Stream,
     pub(crate) parcels: Receiver<(Parcel, Place)>,
+    /// Looked at between groups.
+    pub(crate) orders: Receiver<Ordered>,
     pub(crate) clocks: Clocks,
     pub(crate) group_bytes_max: usize,
 }
@@ -36,6 +39,10 @@ impl StreamThread {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.stream.tick(&self.clocks.now())?;
+            while let Ok(Ordered { order, answer }) = self.orders.try_recv() {
+                // Whoever asked may have gone away.
+                let _ = answer.send(self.stream.obey(&order, &self.clocks.now())?);
+            }
         }
         self.stream.end(&self.clocks.now())
     }

@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::signal::Signal;
+
 /// Every metric, by the stage that writes it; named `spanseal_<stage>_<noun>_<unit or total>`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -33,6 +35,7 @@ pub struct Receive {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
+    pub signal: Signal,
     pub protocol: Protocol,
     pub outcome: Outcome,
 }
@@ -60,6 +63,10 @@ pub enum Outcome {
     disk_full,
     stopping,
     timed_out,
+    /// A signal that no backend takes.
+    no_backend,
+    backend_away,
+    backend_refused,
 }
 
 #[derive(Debug)]
@@ -105,6 +112,9 @@ pub struct Forward {
     pub requests: Family<ForwardLabels, Counter>,
     pub spans: Family<ForwardLabels, Counter>,
     pub lag_events: Family<BackendLabels, Gauge>,
+    /// Of logs and metrics.
+    pub passed_requests: Family<PassedLabels, Counter>,
+    pub passed_bytes: Family<PassedLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -127,6 +137,26 @@ pub enum ForwardOutcome {
     conflict,
     /// Not sent: it differs from another in enrichment alone.
     variant,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PassedLabels {
+    pub backend: String,
+    pub signal: Signal,
+    pub outcome: PassedOutcome,
+}
+
+/// What a backend made of a request of logs or metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "a label value is written as the variant is")]
+pub enum PassedOutcome {
+    ok,
+    /// Taken, but for some that it rejected.
+    partial,
+    /// Its sender is to come again.
+    away,
+    /// For good, and its sender was told.
+    refused,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -206,6 +236,8 @@ impl Forward {
             requests: stage.family("requests", "Requests sent to backends"),
             spans: stage.family("spans", "Spans sent to backends"),
             lag_events: stage.family("lag_events", "Durable events not yet forwarded"),
+            passed_requests: stage.family("passed_requests", "Requests of logs and metrics passed on to backends"),
+            passed_bytes: stage.family("passed_bytes", "Bytes of logs and metrics passed on to backends"),
         }
     }
 }
@@ -272,12 +304,13 @@ mod tests {
     #[test]
     fn names_every_metric_after_its_stage() {
         let metrics = Metrics::new();
-        let labels = RequestLabels { protocol: Protocol::http_json, outcome: Outcome::too_large };
+        let labels =
+            RequestLabels { signal: Signal::Traces, protocol: Protocol::http_json, outcome: Outcome::too_large };
         metrics.receive.requests.get_or_create(&labels).inc();
         metrics.seal.fsync_seconds.observe(0.002);
         let text = metrics.text();
         for line in [
-            r#"spanseal_receive_requests_total{protocol="http_json",outcome="too_large"} 1"#,
+            r#"spanseal_receive_requests_total{signal="traces",protocol="http_json",outcome="too_large"} 1"#,
             "spanseal_seal_fsync_seconds_count 1",
             "spanseal_index_lag_events 0",
         ] {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::chain::{Chain, EpochState, Past};
+use super::chain::{Chain, Ending, EpochState, Past};
 use super::faults::{Finding, ensure, same_hash};
 use super::key_events::{EventFacts, begins_with_opening, check_events, is_plain};
 use super::root_state::{EpochRoot, RootState};
@@ -119,7 +119,7 @@ pub(super) fn judge(
     let follows = seal.first >= chain.size && seal.epoch >= chain.epoch_number();
     let ignored = fault.as_ref().is_some_and(|(_, finding)| finding.code == Code::SealAfterClose);
     let taken = signed.is_some() && follows && !ignored;
-    let next = taken.then(|| (EpochState::after(seal, events.closing), tree.ok().flatten()));
+    let next = taken.then(|| (EpochState::after(seal, events.ending), tree.ok().flatten()));
     Judgement { fault, unknown: events.unknown, spans: events.spans, next }
 }
 
@@ -131,12 +131,18 @@ fn first_fault(
     tree: &Result<Option<Frontier>, Finding>,
 ) -> Option<(u64, Finding)> {
     let at_first = |finding| (view.seal.first, finding);
-    let mut fault = view.check_position().err();
-    if fault.is_none() && events.fault.is_some() {
-        return events.fault.clone();
+    if let Err(fault) = view.check_position() {
+        return Some(fault);
     }
-    fault = fault.or_else(|| ensure(signed, Code::BadSignature).err().map(at_first));
-    fault = fault.or_else(|| view.check_past().err().map(at_first));
+    if view.is_past() {
+        // What was sealed before stands: nothing but the signature and the seal of this one says what it is.
+        let past = if signed { view.past() } else { Code::BadSignature.into() };
+        return Some(at_first(past));
+    }
+    if let Some(fault) = &events.fault {
+        return Some(fault.clone());
+    }
+    let mut fault = ensure(signed, Code::BadSignature).err().map(at_first);
     fault = fault.or_else(|| view.check_link().err().map(at_first));
     fault = fault.or_else(|| tree.clone().err().map(at_first));
     fault = fault.or_else(|| view.check_times().err().map(at_first));
@@ -183,30 +189,32 @@ impl<'a> View<'a> {
         self.check_epoch().map_err(|finding| (seal.first, finding))?;
         ensure(!missing, (Code::IndexGap, numbers)).map_err(|finding| (chain.size, finding))?;
         // A batch before the next index is a fork or a repetition, if it is signed.
-        let crosses = seal.first >= chain.size && seal.crosses_run();
+        let crosses = !self.is_past() && seal.crosses_run();
         ensure(!crosses, Code::BatchCrossesRun).map_err(|finding| (seal.first, finding))
     }
 
     fn check_epoch(&self) -> Result<(), Finding> {
         let close = self.registered.and_then(|epoch| epoch.close);
         let closed = close.is_some_and(|close| self.seal.first >= close.at.size);
-        let closed_by_event = self.same_epoch().is_some_and(|epoch| epoch.closed.is_some());
+        let closed_by_event = self.same_epoch().is_some_and(|epoch| matches!(epoch.ending, Ending::Closed(_)));
         ensure(!closed && !closed_by_event, Code::SealAfterClose)?;
         let (expected, got) = (u64::from(self.chain.epoch_number()), u64::from(self.seal.epoch));
         let in_force = self.same_epoch().is_some() || self.begins;
         ensure(in_force, (Code::WrongEpoch, Detail::Numbers { what: "the epoch", expected, got }))
     }
 
-    /// What was sealed before stands; a signed batch in its place is a repetition or a fork.
-    fn check_past(&self) -> Result<(), Finding> {
-        if self.seal.first >= self.chain.size {
-            return Ok(());
-        }
-        Err(match self.chain.past(self.batch.signed_seal()) {
+    /// Whether the batch stands where something was sealed before.
+    fn is_past(&self) -> bool {
+        self.seal.first < self.chain.size
+    }
+
+    /// What a signed batch is in the place of an earlier one: a repetition or a fork.
+    fn past(&self) -> Finding {
+        match self.chain.past(self.batch.signed_seal()) {
             Past::SameSeal => Code::RepeatedBatch.into(),
             Past::OtherSeal => Code::Fork.into(),
             Past::Forgotten => (Code::RepeatedBatch, "too far back to be compared").into(),
-        })
+        }
     }
 
     fn check_link(&self) -> Result<(), Finding> {

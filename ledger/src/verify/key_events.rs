@@ -1,6 +1,6 @@
 //! Checks the events that the ledger itself understands: openings, closings and gaps (format.md sections 6 and 7).
 
-use super::chain::Chain;
+use super::chain::{Chain, Ending};
 use super::faults::{Finding, ensure, same_hash, same_number};
 use super::judge::HashedBatch;
 use super::root_state::RootState;
@@ -19,8 +19,8 @@ use crate::seal::Seal;
 pub(super) struct EventFacts {
     /// Events of kind span.
     pub(super) spans: u64,
-    /// The closing at the end, if there is one.
-    pub(super) closing: Option<CloseReason>,
+    /// How the batch leaves its epoch.
+    pub(super) ending: Ending,
     /// The first fault, and the event's index.
     pub(super) fault: Option<(u64, Finding)>,
     /// The first event of an unknown kind or version, and its index.
@@ -45,7 +45,11 @@ pub(super) fn check_events(hashed: &HashedBatch<'_>, chain: &Chain, root: &RootS
         // The kind byte is there: no event is empty.
         let checked = match event.first().copied().unwrap_or_default() {
             kind::GAP => Gap::parse(event).map(|_| ()).map_err(unparsed),
-            kind::KEY => place.check_key_event(event).map(|closing| facts.closing = closing),
+            kind::KEY => {
+                let checked = place.check_key_event(event);
+                facts.ending = Place::ending(event, &checked);
+                checked.map(|_| ())
+            }
             _ => Err((Code::UnknownVersion, "the kind of the event is unknown").into()),
         };
         match checked {
@@ -81,6 +85,15 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// What a key event does to its epoch. One of an unknown type or version that is no opening may close it.
+    fn ending(event: &[u8], checked: &Result<Option<CloseReason>, Finding>) -> Ending {
+        match checked {
+            Ok(closed) => closed.map_or(Ending::Open, Ending::Closed),
+            Err(finding) if finding.code == Code::UnknownVersion && !is_opening(event) => Ending::Unknown,
+            Err(_) => Ending::Open,
+        }
+    }
+
     /// Checks an event of kind 9, and returns the reason if it is a closing.
     fn check_key_event(&self, event: &[u8]) -> Result<Option<CloseReason>, Finding> {
         let is_first = self.begins && self.index == self.seal.first;
@@ -128,16 +141,15 @@ impl Place<'_> {
 
     /// Start 1 is epoch 1 at index 0; start 2 and 3 follow a closing of that reason; start 4 follows anything.
     fn check_start(&self, epoch: &EpochStart) -> Result<(), Finding> {
-        let before = self.chain.epoch.filter(|_| self.chain.is_next(self.seal));
-        let closed = before.and_then(|before| before.closed);
-        let unknown = !self.chain.is_next(self.seal);
+        let unread = !self.chain.is_next(self.seal);
+        let before = self.chain.epoch.as_ref();
+        let ending = before.map_or(Ending::Open, |before| before.ending);
+        let closed_by = |reason| ending == Ending::Closed(reason) || ending == Ending::Unknown;
+        let directly = before.is_some_and(|before| before.number.checked_add(1) == Some(epoch.epoch));
         let holds = match epoch.start {
             Start::First => epoch.epoch == 1 && epoch.first == 0,
-            Start::AfterClose => unknown || closed == Some(CloseReason::Shutdown),
-            Start::Rotation => {
-                let directly = before.is_some_and(|before| before.number + 1 == epoch.epoch);
-                unknown || (directly && closed == Some(CloseReason::Rotation))
-            }
+            Start::AfterClose => unread || closed_by(CloseReason::Shutdown),
+            Start::Rotation => unread || (directly && closed_by(CloseReason::Rotation)),
             Start::AfterUncleanStop => true,
         };
         let fact = "the opening's start is not what stands before it";

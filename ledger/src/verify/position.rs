@@ -3,13 +3,13 @@
 //! ```text
 //!   0            264      265                 266      267
 //!   +------------+--------+-------------------+--------+------------------+
-//!   | last seal  | closed | frontier length   | frontier, 32 bytes each    |
+//!   | last seal  | ending | frontier length   | frontier, 32 bytes each    |
 //!   +------------+--------+-------------------+----------------------------+
 //! ```
 
 use alloc::vec::Vec;
 
-use super::chain::{Chain, EpochState};
+use super::chain::{Chain, Ending, EpochState};
 use super::root_state::RootState;
 use crate::id::StreamId;
 use crate::key_event::CloseReason;
@@ -22,7 +22,7 @@ use crate::tree::Frontier;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     seal: SignedSeal,
-    closed: Option<CloseReason>,
+    ending: Ending,
     frontier: Frontier,
 }
 
@@ -44,7 +44,10 @@ impl Position {
 
     /// Why the epoch of the last seal closed by itself, if it did.
     pub fn closed(&self) -> Option<CloseReason> {
-        self.closed
+        match self.ending {
+            Ending::Closed(reason) => Some(reason),
+            Ending::Open | Ending::Unknown => None,
+        }
     }
 
     /// The stream's head, from which its next epoch is opened.
@@ -61,7 +64,11 @@ impl Position {
     /// Writes the position down.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = self.seal.encode().to_vec();
-        bytes.push(self.closed.map_or(0, CloseReason::number));
+        bytes.push(match self.ending {
+            Ending::Open => 0,
+            Ending::Closed(reason) => reason.number(),
+            Ending::Unknown => UNKNOWN_ENDING,
+        });
         // A frontier has at most 64 hashes.
         bytes.push(self.frontier.hashes().len() as u8);
         bytes.extend_from_slice(self.frontier.hashes().as_flattened());
@@ -77,16 +84,17 @@ impl Position {
         let mut fields = Fields::new(bytes);
         let seal: [u8; SEAL_LEN] = fields.array().map_err(refused)?;
         let seal = SignedSeal::parse(&seal).map_err(|_| ResumeError::Malformed)?;
-        let closed = match fields.u8().map_err(refused)? {
-            0 => None,
-            number => Some(CloseReason::from_number(number).ok_or(ResumeError::Malformed)?),
+        let ending = match fields.u8().map_err(refused)? {
+            0 => Ending::Open,
+            UNKNOWN_ENDING => Ending::Unknown,
+            number => Ending::Closed(CloseReason::from_number(number).ok_or(ResumeError::Malformed)?),
         };
         let length = fields.u8().map_err(refused)?;
         let hashes = (0..length).map(|_| fields.array()).collect::<Result<Vec<_>, _>>().map_err(refused)?;
         fields.end().map_err(refused)?;
         let frontier = Frontier::from_parts(seal.seal.size(), hashes).map_err(|_| ResumeError::Malformed)?;
         if frontier.root() == seal.seal.root {
-            Ok(Position { seal, closed, frontier })
+            Ok(Position { seal, ending, frontier })
         } else {
             Err(ResumeError::Malformed)
         }
@@ -94,17 +102,20 @@ impl Position {
 
     pub(super) fn of(chain: &Chain) -> Option<Position> {
         let (seal, epoch, frontier) = (chain.last_seal?, chain.epoch?, chain.tree.clone()?);
-        Some(Position { seal, closed: epoch.closed, frontier })
+        Some(Position { seal, ending: epoch.ending, frontier })
     }
 
     pub(super) fn chain(&self, root: &RootState) -> Result<Chain, ResumeError> {
         let seal = &self.seal.seal;
         let epoch = root.epoch(&seal.stream, seal.epoch).ok_or(ResumeError::UnknownEpoch)?;
         self.seal.verify(&epoch.key).map_err(|_| ResumeError::BadSignature)?;
-        let state = EpochState::after(seal, self.closed);
+        let state = EpochState::after(seal, self.ending);
         Ok(Chain::resumed(&self.seal, self.frontier.clone(), state))
     }
 }
+
+/// Stands for an ending that this version cannot tell.
+const UNKNOWN_ENDING: u8 = 0xff;
 
 /// A verifier cannot go on from a stored position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,9 +9,10 @@ use super::{Class, Code, Detail, Fault};
 use crate::checkpoint::VerifiedCheckpoint;
 use crate::id::Role;
 use crate::key::{KeyId, SIGNATURE_LEN};
-use crate::leaf::leaf_hash;
+use crate::leaf::{Hash, leaf_hash};
 use crate::root_leaf::{RootLeaf, RootLeafError, RootOp};
-use crate::tree::root_of;
+use crate::seal::NO_SEAL;
+use crate::tree::{Frontier, root_of};
 use crate::trust::Trust;
 
 /// Verifies a root log as it is fed its leaves; more can follow at any time.
@@ -22,6 +23,8 @@ use crate::trust::Trust;
 pub struct RootVerifier {
     state: RootState,
     trust: Option<Trust>,
+    /// The tree of the leaves, as far as none is missing.
+    frontier: Frontier,
     /// Leaves by unknown signers, of which a later leaf may say that they came early.
     unknown_signers: Vec<UnknownSigner>,
 }
@@ -37,7 +40,7 @@ struct UnknownSigner {
 impl RootVerifier {
     /// Begins with an empty root log. Without trust, the genesis leaf is believed.
     pub fn new(trust: Option<Trust>) -> RootVerifier {
-        RootVerifier { state: RootState::default(), trust, unknown_signers: Vec::new() }
+        RootVerifier { trust, ..RootVerifier::default() }
     }
 
     /// Takes the next leaf.
@@ -46,7 +49,7 @@ impl RootVerifier {
     /// When it is refused. The fault is also kept for the report, and verification goes on with the next leaf.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let index = self.state.size();
-        self.state.leaves.push(leaf_hash(bytes));
+        self.pass(bytes);
         self.take(index, bytes).map_err(|finding| {
             let fault = finding.at(None, index);
             self.state.faults.add(fault.clone());
@@ -57,20 +60,48 @@ impl RootVerifier {
     /// Counts the next leaf in by its hash alone, as if it said nothing: for readers to whom a size signed long ago is
     /// nothing. The root is known all the same, and with it whether the checkpoint holds.
     pub fn pass(&mut self, bytes: &[u8]) {
-        self.state.leaves.push(leaf_hash(bytes));
+        let hash = leaf_hash(bytes);
+        if !self.state.is_missing_leaves() {
+            self.state.leaves.push(hash);
+            self.frontier.push(hash);
+        }
+        self.state.size += 1;
+    }
+
+    /// Takes a segment's header: it must say what the leaves before it hash to, and name no seal.
+    pub fn segment(&mut self, frontier: &Frontier, seal_hash: &Hash) {
+        let reached = self.state.is_missing_leaves() || (*frontier == self.frontier && *seal_hash == NO_SEAL);
+        if !reached {
+            self.damaged(Detail::Fact("the segment's header is not the state that the root log has reached"));
+        }
+    }
+
+    /// Says that a segment is of another log.
+    pub fn segment_of_another_log(&mut self) {
+        self.found(Code::WrongStream, self.state.size(), Detail::Fact("a segment of another log"));
+    }
+
+    /// Says that the leaves up to `index` are missing: those that follow are counted from there.
+    pub fn missing_to(&mut self, index: u64) {
+        let (expected, got) = (self.state.size(), index);
+        self.damaged(Detail::Numbers { what: "the segment's first index", expected, got });
+        self.state.size = self.state.size.max(index);
     }
 
     /// Says that what follows could not be read.
     pub fn damaged(&mut self, detail: Detail) {
-        let index = self.state.size();
-        self.state.faults.add(Finding::from((Code::Damaged, detail)).at(None, index));
+        self.damaged_at(self.state.size(), detail);
+    }
+
+    /// Says that what is written at an index could not be read, or is not what took its place.
+    pub fn damaged_at(&mut self, index: u64, detail: Detail) {
+        self.found(Code::Damaged, index, detail);
     }
 
     /// Says that the log ends in an incomplete record of `bytes` bytes.
     pub fn torn(&mut self, bytes: u64) {
-        let index = self.state.size();
         let detail = Detail::Numbers { what: "bytes of the torn record", expected: 0, got: bytes };
-        self.state.faults.add(Finding::from((Code::TornTail, detail)).at(None, index));
+        self.found(Code::TornTail, self.state.size(), detail);
     }
 
     /// The state after the leaves taken so far.
@@ -89,6 +120,10 @@ impl RootVerifier {
             self.add_log_fault(finding);
         }
         self.state
+    }
+
+    fn found(&mut self, code: Code, index: u64, detail: Detail) {
+        self.state.faults.add(Finding::from((code, detail)).at(None, index));
     }
 
     fn take(&mut self, index: u64, bytes: &[u8]) -> Result<(), Finding> {
@@ -140,8 +175,9 @@ impl RootVerifier {
     fn check_checkpoint(&mut self, note: Option<&[u8]>) -> Result<(), LogFinding> {
         let note = note.ok_or(LogFinding::whole(Code::NoCheckpoint))?;
         let checkpoint = notes::verify_root_note(note, &self.state, None)?;
-        self.check_root(&checkpoint)?;
-        self.state.checkpoint = Some(checkpoint);
+        if self.check_root(&checkpoint)? {
+            self.state.checkpoint = Some(checkpoint);
+        }
         Ok(())
     }
 
@@ -151,21 +187,24 @@ impl RootVerifier {
         self.state.pins = Pins { trusted: true, root: None, streams: pins.collect() };
         let Some(note) = &trust.root_pin else { return Ok(()) };
         let pin = notes::verify_root_note(note.as_bytes(), &self.state, Some(trust))?;
-        self.check_root(&pin)?;
-        self.state.pins.root = Some(pin);
+        if self.check_root(&pin)? {
+            self.state.pins.root = Some(pin);
+        }
         Ok(())
     }
 
-    /// The checkpoint's root is that of the leaves up to its size.
-    fn check_root(&self, checkpoint: &VerifiedCheckpoint) -> Result<(), LogFinding> {
-        let leaves = usize::try_from(checkpoint.size()).ok().and_then(|size| self.state.leaves.get(..size));
-        let Some(leaves) = leaves else {
-            let numbers =
-                Detail::Numbers { what: "the root log's size", expected: checkpoint.size(), got: self.state.size() };
-            return Err(LogFinding { finding: (Code::Truncated, numbers).into(), index: Some(self.state.size()) });
-        };
+    /// The checkpoint's root is that of the leaves up to its size; whether those are all there.
+    fn check_root(&self, checkpoint: &VerifiedCheckpoint) -> Result<bool, LogFinding> {
+        let (expected, got) = (checkpoint.size(), self.state.size());
+        if expected > got {
+            let numbers = Detail::Numbers { what: "the root log's size", expected, got };
+            return Err(LogFinding { finding: (Code::Truncated, numbers).into(), index: Some(got) });
+        }
+        let leaves = usize::try_from(expected).ok().and_then(|size| self.state.leaves.get(..size));
+        let Some(leaves) = leaves else { return Ok(false) };
         same_hash(Code::CheckpointMismatch, "the root", checkpoint.root(), &root_of(leaves))
-            .map_err(|finding| LogFinding { finding, index: Some(checkpoint.size()) })
+            .map(|()| true)
+            .map_err(|finding| LogFinding { finding, index: Some(expected) })
     }
 
     fn add_log_fault(&mut self, found: LogFinding) {

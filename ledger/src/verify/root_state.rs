@@ -20,6 +20,8 @@ pub struct RootState {
     pub(super) ring: KeyRing,
     pub(super) streams: Vec<StreamRoot>,
     pub(super) places: BTreeMap<StreamId, usize>,
+    pub(super) size: u64,
+    /// Hashes of the leaves, up to the first that is missing.
     pub(super) leaves: Vec<Hash>,
     /// The first leaf of an unknown version or op.
     pub(super) unknown_leaf: Option<u64>,
@@ -47,12 +49,16 @@ impl RootState {
         self.ring.in_force(role)
     }
 
-    /// Number of leaves, those refused included.
+    /// Number of leaves, those refused or missing included.
     pub fn size(&self) -> u64 {
-        self.leaves.len() as u64
+        self.size
     }
 
-    /// The leaf hashes, from which proofs about the root log are made.
+    pub(super) fn is_missing_leaves(&self) -> bool {
+        self.size != self.leaves.len() as u64
+    }
+
+    /// The leaf hashes up to the first leaf that is missing, from which proofs about the root log are made.
     pub fn leaf_hashes(&self) -> &[Hash] {
         &self.leaves
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::chain::Chain;
+use super::chain::{Chain, Past};
 use super::faults::{Faults, Finding, ensure, same_hash};
 use super::judge::{HashedBatch, Judgement, judge};
 use super::notes::verify_stream_note;
@@ -14,7 +14,7 @@ use crate::batch::BatchError;
 use crate::checkpoint::VerifiedCheckpoint;
 use crate::id::StreamId;
 use crate::leaf::Hash;
-use crate::seal::{Seal, SealError};
+use crate::seal::{Seal, SealError, SignedSeal};
 use crate::tree::{Frontier, empty_root};
 
 /// Verifies one stream as it is fed its batches.
@@ -44,7 +44,7 @@ pub struct StreamVerifier {
 /// What was verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Batches seen.
+    /// Batches seen, those that do not parse included.
     pub seen: u64,
     /// Batches that hold.
     pub batches: u64,
@@ -77,12 +77,9 @@ impl StreamVerifier {
             Some(_) => verifier.take_notes(root, note),
             // A leaf that cannot be read may have opened it.
             None if root.has_signed_unknown() => {
+                let fact = "the stream, or the leaf that opens it, is of an unknown version";
+                verifier.found(Code::UnknownVersion, None, Detail::Fact(fact));
                 verifier.ended = true;
-                verifier.found(
-                    Code::UnknownVersion,
-                    None,
-                    Detail::Fact("the stream, or the leaf that opens it, is of an unknown version"),
-                );
             }
             None => verifier.found(Code::StreamUnknown, None, Detail::Nothing),
         }
@@ -190,30 +187,51 @@ impl StreamVerifier {
         fault
     }
 
-    /// Takes a segment's header. Its frontier and seal hash must be those that the stream has reached; where the tree was
-    /// lost, the frontier is tried, and the next signed root decides.
+    /// Takes a segment's header: it must be where the stream stands. Where the tree was lost, its frontier is tried, and
+    /// the next signed root decides; events that are missing stay missing.
     ///
     /// # Errors
     /// When the header disagrees with the stream.
     pub fn segment(&mut self, frontier: Frontier, seal_hash: &Hash) -> Result<(), Fault> {
-        let chain = &self.chain;
-        let known = chain.tree.as_ref().filter(|_| chain.size == frontier.size() && !chain.adrift);
-        let agrees = known.is_none_or(|tree| *tree == frontier && chain.seal_hash == *seal_hash);
-        if agrees {
-            self.frontier = Some(frontier);
-            return Ok(());
+        let checked = if self.ended || self.chain.adrift { Ok(()) } else { self.check_segment(&frontier, seal_hash) };
+        checked.map(|()| self.frontier = Some(frontier)).map_err(|finding| {
+            let fault = self.fault(finding, self.chain.size);
+            self.faults.add(fault.clone());
+            fault
+        })
+    }
+
+    fn check_segment(&mut self, frontier: &Frontier, seal_hash: &Hash) -> Result<(), Finding> {
+        let chain = &mut self.chain;
+        let (expected, got) = (chain.size, frontier.size());
+        if got > expected {
+            chain.adrift = true;
+            let code = if chain.last_seal.is_none() { Code::HeadMissing } else { Code::IndexGap };
+            return Err((code, Detail::Numbers { what: "the segment's first index", expected, got }).into());
         }
-        let fact = "the segment's header is not the state that the stream has reached";
-        let fault = self.fault((Code::Damaged, fact).into(), chain.size);
-        self.faults.add(fault.clone());
-        Err(fault)
+        let agrees =
+            got == expected && chain.seal_hash == *seal_hash && chain.tree.as_ref().is_none_or(|tree| tree == frontier);
+        ensure(agrees, (Code::Damaged, "the segment's header is not the state that the stream has reached"))
+    }
+
+    /// Says that a segment's header is of another version, which is believed where the root log has such a leaf too.
+    pub fn segment_of_another_version(&mut self, root: &RootState) {
+        if !root.has_signed_unknown() {
+            return self.damaged(Detail::Fact("the segment is of an unknown version"));
+        }
+        self.found(Code::UnknownVersion, Some(self.chain.size), Detail::Fact("the segment's version"));
+        self.ended = true;
     }
 
     /// Says that a record or header could not be read where nothing may be torn.
     pub fn damaged(&mut self, detail: Detail) {
-        self.counts.seen += 1;
         self.found(Code::Damaged, Some(self.chain.size), detail);
         self.chain.adrift = true;
+    }
+
+    /// Whether another batch was taken in where this one stands, as far as is remembered.
+    pub fn sealed_otherwise(&self, seal: &SignedSeal) -> bool {
+        seal.seal.first < self.chain.size && self.chain.past(seal) == Past::OtherSeal
     }
 
     /// Says that the stream ends in an incomplete record of `bytes` bytes.
@@ -222,8 +240,12 @@ impl StreamVerifier {
         self.found(Code::TornTail, Some(self.chain.size), detail);
     }
 
-    /// Adds what another check of this stream found, in its place among the faults.
+    /// Adds what another check of this stream found, in its place among the faults: nothing where it goes on in an unknown
+    /// version.
     pub fn found(&mut self, code: Code, index: Option<u64>, detail: Detail) {
+        if self.ended {
+            return;
+        }
         self.faults.add(Fault { code, stream: Some(self.chain.stream), index, detail });
     }
 
@@ -292,7 +314,7 @@ impl StreamVerifier {
         let size = self.chain.size;
         for claim in self.claims_in(root, from..=size) {
             match self.compare_claim(&claim) {
-                Ok(compared) => self.pin_holds |= compared && claim.source == ClaimSource::Pin,
+                Ok(compared) => self.pin_holds |= compared && self.chain.intact && claim.source == ClaimSource::Pin,
                 Err(finding) => self.claim_faults.add(finding.at(Some(self.chain.stream), claim.size)),
             }
         }
@@ -359,7 +381,7 @@ pub struct StreamReport {
     pub checkpoint: Option<VerifiedCheckpoint>,
     /// Its pin, if verified.
     pub pin: Option<VerifiedCheckpoint>,
-    /// Whether the tree's root at the pinned size was known and is the pin's.
+    /// Whether every event below the pinned size was there, and the root that they hash to is the pin's.
     pub pin_holds: bool,
     /// What was found.
     pub faults: Faults,

@@ -4,7 +4,9 @@ use spanseal_ledger::StreamId;
 use spanseal_ledger::epoch::Start;
 use spanseal_ledger::key_event::CloseReason;
 use spanseal_ledger::tree::Frontier;
-use spanseal_ledger::verify::{Code, HashedBatch, Position, ResumeError, RootVerifier, StreamVerifier};
+use spanseal_ledger::verify::{
+    Code, Detail, Freshness, HashedBatch, Position, Report, ResumeError, RootVerifier, StreamVerifier,
+};
 
 use super::run::{root_of, stream_verifier, verify};
 use crate::corpus;
@@ -202,6 +204,55 @@ fn a_segment_header_restores_the_tree_when_the_next_signed_root_bears_it_out() {
     assert_eq!(after_a_fault(Some((forged, seal_hash))), 10);
 }
 
+/// Unsigned bytes cannot make up for a batch: the tree is known again, and the pin's root is its root.
+#[test]
+fn a_segment_header_makes_nothing_complete() {
+    let (world, log) = two_epochs();
+    let trust = world.trust(&world.pins());
+    let root = root_of(&log, Some(&trust));
+    let complete = |damaged: bool| {
+        let mut honest = stream_verifier(&root, &log.streams[0]);
+        let mut verifier = stream_verifier(&root, &log.streams[0]);
+        for (place, batch) in log.streams[0].batches.iter().enumerate() {
+            if place == 3 {
+                let head = honest.position().unwrap().head();
+                verifier.segment(head.frontier, &head.seal_hash).unwrap();
+            }
+            honest.push(&root, batch).unwrap();
+            match place {
+                1 if damaged => verifier.damaged(Detail::Nothing),
+                _ => _ = verifier.push(&root, batch).unwrap(),
+            }
+        }
+        let freshness = Freshness { now_seconds: world.seconds(), max_age_seconds: 60 };
+        let report = Report::new(&root, vec![verifier.finish(&root)], freshness);
+        assert_eq!(report.exit_code(), u8::from(damaged));
+        report.complete(&log.streams[0].id).map(|complete| complete.size)
+    };
+    assert_eq!((complete(false), complete(true)), (Some(15), None));
+}
+
+#[test]
+fn the_root_logs_segment_headers_must_agree_with_its_leaves() {
+    #[track_caller]
+    fn check(change: impl Fn(&mut Frontier, &mut [u8; 32]), expected: &[Code]) {
+        let (_, log) = two_epochs();
+        let (mut root, mut frontier, mut seal_hash) = (RootVerifier::new(None), Frontier::new(), [0; 32]);
+        for leaf in &log.leaves[..2] {
+            root.push(leaf).unwrap();
+            frontier.push(spanseal_ledger::leaf::leaf_hash(leaf));
+        }
+        change(&mut frontier, &mut seal_hash);
+        root.segment(&frontier, &seal_hash);
+        let faults = &root.state().faults().tampered;
+        assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), expected);
+        assert!(faults.iter().all(|fault| fault.index == Some(2)));
+    }
+    check(|_, _| (), &[]);
+    check(|_, seal_hash| seal_hash[0] = 1, &[Code::Damaged]);
+    check(|frontier, _| *frontier = Frontier::from_parts(2, vec![[7; 32]]).unwrap(), &[Code::Damaged]);
+}
+
 #[test]
 fn a_segment_header_must_agree_with_the_stream_before_it() {
     let (_, log) = two_epochs();
@@ -211,7 +262,15 @@ fn a_segment_header_must_agree_with_the_stream_before_it() {
     verifier.push(&root, &log.streams[0].batches[0]).unwrap();
     let head = verifier.position().unwrap().head();
     verifier.segment(head.frontier.clone(), &head.seal_hash).unwrap();
-    assert_eq!(verifier.segment(head.frontier, &[7; 32]).unwrap_err().code, Code::Damaged);
+    assert_eq!(verifier.segment(head.frontier.clone(), &[7; 32]).unwrap_err().code, Code::Damaged);
+    let beyond = Frontier::from_parts(8, vec![[7; 32]]).unwrap();
+    let gap = verifier.segment(beyond.clone(), &[7; 32]).unwrap_err();
+    assert_eq!((gap.code, gap.index), (Code::IndexGap, Some(3)));
+    let mut empty = stream_verifier(&root, &log.streams[0]);
+    assert_eq!(empty.segment(beyond, &[7; 32]).unwrap_err().code, Code::HeadMissing);
+    let mut behind = stream_verifier(&root, &log.streams[0]);
+    log.streams[0].batches[..2].iter().for_each(|batch| _ = behind.push(&root, batch).unwrap());
+    assert_eq!(behind.segment(head.frontier, &head.seal_hash).unwrap_err().code, Code::Damaged);
 }
 
 #[test]

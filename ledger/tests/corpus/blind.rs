@@ -68,6 +68,11 @@ fn bits() -> Vec<Vector> {
             "The length before event 6 is changed on disk: the batch does not parse.",
             Expect::stream("malformed_batch", S, 6).complete_to(6),
         ),
+        Case::base().edit(|log| log.streams[0].damaged_at = Some(1)).vector(
+            "record_damaged_below_the_pin",
+            "The record with events 4 and 5 cannot be read: what follows is signed, and the stream is not complete to its pin.",
+            Expect::stream("damaged", S, 4),
+        ),
         Case::base().edit(|log| log.streams[0].damaged_at = Some(2)).vector(
             "record_damaged",
             "The record with events 6 to 8 cannot be read, in the middle of the log.",
@@ -151,6 +156,22 @@ fn batches() -> Vec<Vector> {
             "The batch with events 4 and 5 stands twice.",
             Expect::stream("repeated_batch", S, 4).complete_to(6),
         ),
+        Case::base().forge(|batches| batches.insert(2, batches[0].clone())).vector(
+            "opening_batch_duplicated",
+            "The batch with the opening of the epoch in force stands again: that it is the same batch says all there is to say.",
+            Expect::stream("repeated_batch", S, 0).complete_to(6),
+        ),
+        Case::base()
+            .forge(|batches| {
+                let mut changed = batches[0].clone();
+                changed.seal.wall += 1;
+                batches.insert(2, changed);
+            })
+            .vector(
+                "opening_batch_changed_and_again",
+                "The batch with the opening of the epoch in force stands again, its wall time changed on disk: nobody sealed that.",
+                Expect::stream("bad_signature", S, 0).complete_to(6),
+            ),
         Case::base().forge(|batches| batches.push(appended(&batches[3]))).vector(
             "batch_appended",
             "A batch by a key that nothing registers stands behind the last one.",

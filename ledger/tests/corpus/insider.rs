@@ -5,13 +5,14 @@ use spanseal_ledger::epoch::Start;
 use spanseal_ledger::key::Signer;
 use spanseal_ledger::key_event::{CloseReason, Closing};
 use spanseal_ledger::kind;
+use spanseal_ledger::root_leaf::ClosedBy;
 
 use super::anchors::{clean_restart, unclean_stop};
 use super::case::{Case, S};
 use super::forge::{Forged, reseal};
 use super::scalar::{plus_l, sign_with_small_order_r};
 use super::vector::{Expect, Vector};
-use super::world::{World, epoch_label, gap, key, span};
+use super::world::{World, epoch_key, epoch_label, gap, key, span};
 
 pub fn vectors() -> Vec<Vector> {
     [history(), seals(), signatures(), times_and_counters(), closings(), own_events()].into_iter().flatten().collect()
@@ -300,6 +301,12 @@ fn own_events() -> Vec<Vector> {
             "A key event of an unknown type, where a key event may stand.",
             Expect { stream: Some(S), index: Some(5), ..Expect::unchecked("unknown_version").complete_to(6) },
         ),
+        closed_in_another_version().vector(
+            "unknown_closing_version",
+            "An epoch ends with a closing event of an unknown version; the next one, which says that it follows a clean close, \
+             contradicts nothing.",
+            Expect { stream: Some(S), index: Some(5), ..Expect::unchecked("unknown_version").complete_to(8) },
+        ),
         sealed(&|world| {
             let mut gap = gap(world, 0);
             gap[1] = 2;
@@ -321,6 +328,29 @@ fn own_events() -> Vec<Vector> {
             Expect::stream("malformed_key_event", S, 5).complete_to(6),
         ),
     ]
+}
+
+/// Events 0 to 3, 4 and a closing of version 2, then 6 and 7 of epoch 2, which was opened after a clean close.
+fn closed_in_another_version() -> Case {
+    let mut world = World::new();
+    let s = world.open_stream(1);
+    world.open_epoch(s, Start::First);
+    world.seal_spans(s, 3);
+    world.seal(s, &[span(4), span(5)]);
+    let mut batches = super::forge::open_all(&world.streams[s].batches);
+    let mut closing = closing(5).encode().to_vec();
+    closing[2] = 2;
+    batches[1].events[1] = closing;
+    reseal(&mut batches, 1);
+    let stream = &mut world.streams[s];
+    stream.batches = super::forge::write_all(&batches);
+    stream.head.frontier = super::forge::tree_of(&stream.batches);
+    stream.head.seal_hash = batches[1].hash();
+    let leaf = world.close_leaf(s, ClosedBy::EpochKey(&epoch_key(S, 1)));
+    world.leaves.push(leaf);
+    world.open_epoch(s, Start::AfterClose);
+    world.seal_spans(s, 1);
+    Case::pinned_now(world)
 }
 
 /// Signs checkpoint and pin for the stream as it is.

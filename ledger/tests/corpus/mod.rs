@@ -22,6 +22,7 @@ mod readme;
 mod root_log;
 mod root_rules;
 pub mod scalar;
+mod torsion;
 pub mod vector;
 pub mod world;
 
@@ -38,6 +39,7 @@ pub fn vectors() -> Vec<Vector> {
         insider::vectors(),
         epochs::vectors(),
         root_log::vectors(),
+        torsion::vectors(),
         root_rules::vectors(),
         notes::vectors(),
         proofs::vectors(),

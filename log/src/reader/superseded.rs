@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::item::{Damage, Step};
 use super::{Open, Reader};
-use crate::lookup::skip_to;
+use crate::lookup::{next_batch, skip_to};
 use crate::record::{HEAD_LEN, RecordKind, batch_range};
 use crate::scan::{Found, Scanner};
 use crate::segment::{self, Owner};
@@ -20,6 +20,8 @@ pub(super) struct Official {
     next_leaf: u64,
     /// Index of the superseded root leaf that is compared next.
     superseded_leaf: u64,
+    /// The last index that was looked for.
+    wanted: u64,
 }
 
 impl Reader {
@@ -34,6 +36,16 @@ impl Reader {
 }
 
 impl Open {
+    /// Whether the rest of the segment is superseded: from the first batch on that does not lie before the segment that
+    /// follows, payloads before it included.
+    pub(super) fn is_superseded(&mut self, owner: &Owner, next: u64, following: u64) -> io::Result<bool> {
+        if self.official.is_some() || next < following || *owner == Owner::RootLog {
+            return Ok(self.official.is_some() || next >= following);
+        }
+        let first = next_batch(self.scanner.file(), self.scanner.offset())?;
+        Ok(first.is_none_or(|first| first >= following))
+    }
+
     fn compare_next(
         &mut self,
         official: &mut Official,
@@ -41,6 +53,7 @@ impl Open {
         dir: &Path,
         owner: &Owner,
     ) -> io::Result<Option<Step>> {
+        let following = self.following.unwrap_or_default();
         loop {
             let (kind, len) = match self.look_twice()? {
                 Found::Record { kind, len } => (kind, len),
@@ -54,7 +67,7 @@ impl Open {
                     continue;
                 }
                 (Owner::Stream(_), Some(RecordKind::Batch)) => {
-                    batch_range(&self.scanner.record(len)[HEAD_LEN..]).map_or(0, |(first, _)| first)
+                    batch_range(&self.scanner.record(len)[HEAD_LEN..]).map_or(following, |(first, _)| first)
                 }
                 (Owner::RootLog, Some(RecordKind::RootLeaf)) => official.count_leaf(),
                 _ => {
@@ -91,7 +104,7 @@ impl Open {
 impl Official {
     fn after(following: u64, segments: &[u64]) -> Official {
         let segments = segments.iter().copied().filter(|first| *first >= following).collect();
-        Official { segments, open: None, next_leaf: following, superseded_leaf: following }
+        Official { segments, open: None, next_leaf: following, superseded_leaf: following, wanted: following }
     }
 
     fn count_leaf(&mut self) -> u64 {
@@ -99,8 +112,12 @@ impl Official {
         self.superseded_leaf - 1
     }
 
-    /// Returns the record that begins at an index; indices must ascend from call to call.
+    /// Returns the record that begins at an index; nothing for one below the last that was looked for.
     fn find(&mut self, storage: &dyn Storage, dir: &Path, owner: &Owner, index: u64) -> io::Result<Option<&[u8]>> {
+        if index < self.wanted {
+            return Ok(None);
+        }
+        self.wanted = index;
         let Some(first) = self.segments.iter().copied().rfind(|first| *first <= index) else { return Ok(None) };
         if self.open.as_ref().is_none_or(|(open, _)| *open != first) {
             let file = storage.open(&segment::path(dir, first))?;

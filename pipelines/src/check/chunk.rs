@@ -16,7 +16,8 @@ use spanseal_ledger::verify::{HashedBatch, RootState};
 use spanseal_log::{Damage, Item, Reader, SegmentStart};
 
 use super::content::Content;
-use super::payloads::{PayloadFacts, PayloadHead};
+use super::payloads::PayloadFacts;
+use crate::payload::PayloadHead;
 
 /// Some of a log in the order read. Its buffer is used again.
 #[derive(Default)]

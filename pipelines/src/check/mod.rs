@@ -14,6 +14,7 @@ mod payloads;
 mod references;
 mod report;
 mod resume;
+mod root_log;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -24,12 +25,13 @@ use std::time::Duration;
 
 use spanseal_ledger::StreamId;
 use spanseal_ledger::trust::Trust;
-use spanseal_ledger::verify::{Detail, Fault, Freshness, Report as LedgerReport, RootState, RootVerifier};
-use spanseal_log::{Damage, DataDir, Item, Owner, Reader, segment};
+use spanseal_ledger::verify::{Fault, Freshness, Report as LedgerReport, RootState};
+use spanseal_log::{DataDir, Owner, Reader, segment};
 
 use chunk::Chunk;
 use going_on::Begun;
 use resume::ResumeFile;
+use root_log::RootCheck;
 use stream::StreamChecked;
 
 pub use report::{CheckpointLine, Finding, Report, Resumed, RootLogReport, StreamReport, Totals};
@@ -71,7 +73,7 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
-    #[error("{} is no data directory: it has no rootlog", path.display())]
+    #[error("{} is no data directory: it has neither a rootlog nor streams", path.display())]
     NoLog { path: PathBuf },
     #[error("{} cannot be read", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -148,19 +150,12 @@ impl Reading<'_> {
     }
 
     fn root_log(&self, note: Option<&[u8]>) -> Result<RootState, CheckError> {
-        let mut verifier = RootVerifier::new(self.options.trust.clone());
-        let mut reader = self.reader(Owner::RootLog)?;
-        while let Some(item) = reader.read_next().map_err(|source| self.unreadable("rootlog", source))? {
-            match item {
-                // A fault is kept for the report.
-                Item::RootLeaf { bytes, .. } => drop(verifier.push(bytes)),
-                Item::Torn { bytes, superseded: false, .. } => verifier.torn(bytes),
-                Item::Damaged { what, .. } => verifier.damaged(damage(what)),
-                Item::Superseded { .. } => verifier.damaged(Detail::Fact("a superseded record differs")),
-                _ => {}
-            }
+        let mut check = RootCheck::new(self.options.trust.clone());
+        if self.log_bytes(&Owner::RootLog)? > 0 {
+            let mut reader = self.reader(Owner::RootLog)?;
+            check.read(&mut reader).map_err(|source| self.unreadable("rootlog", source))?;
         }
-        Ok(verifier.finish(note))
+        Ok(check.finish(note))
     }
 
     fn stream(
@@ -223,10 +218,18 @@ impl Reading<'_> {
             let segments = segment::list(storage, &dir)?;
             segments.into_iter().map(|first| storage.open(&segment::path(&dir, first))?.size()).sum()
         };
-        sum().map_err(|source| match (owner, source.kind()) {
-            (Owner::RootLog, io::ErrorKind::NotFound) => CheckError::NoLog { path: self.data.root().to_owned() },
-            _ => CheckError::Read { path: dir.clone(), source },
-        })
+        match (owner, sum()) {
+            (Owner::RootLog, Err(error)) if error.kind() == io::ErrorKind::NotFound => self.no_root_log(),
+            (_, sum) => sum.map_err(|source| CheckError::Read { path: dir.clone(), source }),
+        }
+    }
+
+    /// Where there are streams, a root log that is not there is one without leaves.
+    fn no_root_log(&self) -> Result<u64, CheckError> {
+        match self.data.streams() {
+            Ok(streams) if !streams.is_empty() => Ok(0),
+            _ => Err(CheckError::NoLog { path: self.data.root().to_owned() }),
+        }
     }
 
     fn unreadable(&self, what: &str, source: io::Error) -> CheckError {
@@ -264,14 +267,5 @@ impl Meter<'_> {
         self.done += bytes;
         self.total = self.total.max(self.done);
         (self.progress)(Progress { done: self.done, total: self.total });
-    }
-}
-
-fn damage(what: Damage) -> Detail {
-    match what {
-        Damage::Header(_) => Detail::Fact("a segment's header cannot be read"),
-        Damage::Gap { expected, got } => Detail::Numbers { what: "the segment's first index", expected, got },
-        Damage::RecordKind { kind } => Detail::Numbers { what: "the record's type", expected: 3, got: kind.into() },
-        _ => Detail::Fact("a record cannot be read"),
     }
 }

@@ -1,28 +1,14 @@
 //! Payload records and the events that list them (format.md section 15): a record stands before the batch that lists it,
 //! in the same segment; one that nothing lists does not belong there; one that is not there was erased or has expired.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use spanseal_ledger::verify::{Code, Detail};
 use spanseal_ledger::{Hash, StreamId};
 
 use super::content::{ContentFault, ListedPayload};
-
-/// What a payload record says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PayloadHead {
-    stream: StreamId,
-    group: [u8; 16],
-    chunk: u16,
-    chunks: u16,
-}
-
-/// Why a payload record cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoHead {
-    Version,
-    Malformed,
-}
+use crate::hex;
+use crate::payload::{NoHead, PayloadHead};
 
 /// A payload record, hashed and read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,34 +17,15 @@ pub(super) struct PayloadFacts {
     pub(super) head: Result<PayloadHead, NoHead>,
 }
 
-impl PayloadHead {
-    /// Reads the head of a record's body.
-    pub(super) fn read(record: &[u8]) -> Result<Self, NoHead> {
-        let (magic, rest) = record.split_first_chunk::<16>().ok_or(NoHead::Malformed)?;
-        if magic != MAGIC {
-            return Err(if magic.starts_with(FAMILY) { NoHead::Version } else { NoHead::Malformed });
-        }
-        if record.len() < HEAD_LEN + TAG_LEN {
-            return Err(NoHead::Malformed);
-        }
-        let read = || {
-            let (stream, rest) = rest.split_first_chunk()?;
-            let (_subject, rest) = rest.split_first_chunk::<16>()?;
-            let (group, rest) = rest.split_first_chunk()?;
-            let (chunk, rest) = rest.split_first_chunk()?;
-            let (chunks, _) = rest.split_first_chunk()?;
-            let (chunk, chunks) = (u16::from_be_bytes(*chunk), u16::from_be_bytes(*chunks));
-            Some(Self { stream: StreamId(*stream), group: *group, chunk, chunks })
-        };
-        read().ok_or(NoHead::Malformed)
-    }
-}
-
 /// The payload records of a segment that no event has listed so far.
 #[derive(Debug)]
 pub(super) struct Payloads {
     stream: StreamId,
     waiting: HashMap<Hash, Waiting>,
+    /// Every record of the segment so far.
+    seen: HashSet<Hash>,
+    /// Of records that had stood in the segment before: how many batches had gone by when each came.
+    again: Vec<u64>,
     batches: u64,
 }
 
@@ -72,18 +39,29 @@ struct Waiting {
 
 impl Payloads {
     pub(super) fn new(stream: StreamId) -> Self {
-        Self { stream, waiting: HashMap::new(), batches: 0 }
+        Self { stream, waiting: HashMap::new(), seen: HashSet::new(), again: Vec::new(), batches: 0 }
     }
 
-    /// Whether every record was listed.
-    pub(super) fn is_settled(&self) -> bool {
-        self.waiting.is_empty()
+    /// Returns the ids of the segment's records so far, once each was listed and none stands there again.
+    pub(super) fn settled(&self) -> Option<Vec<String>> {
+        let settled = self.waiting.is_empty() && self.again.is_empty();
+        settled.then(|| self.seen.iter().map(|id| hex::encode(id)).collect())
+    }
+
+    /// Goes on in a segment that has these records.
+    pub(super) fn from_settled(stream: StreamId, ids: &[String]) -> Option<Self> {
+        let seen = ids.iter().map(|id| hex::decode(id)).collect::<Option<_>>()?;
+        Some(Self { seen, ..Self::new(stream) })
     }
 
     /// Takes a record in. False when there are more that nothing lists than one batch can list.
     pub(super) fn record(&mut self, facts: &PayloadFacts) -> bool {
-        self.waiting.insert(facts.id, Waiting { head: facts.head, batches: self.batches, listed: false });
-        self.waiting.len() <= WAITING_MAX
+        if self.seen.insert(facts.id) {
+            self.waiting.insert(facts.id, Waiting { head: facts.head, batches: self.batches, listed: false });
+        } else {
+            self.again.push(self.batches);
+        }
+        self.waiting.len() + self.again.len() <= WAITING_MAX
     }
 
     /// Takes what a batch lists, and names what is not there or not what is listed.
@@ -118,19 +96,16 @@ impl Payloads {
         Ok(head.group)
     }
 
-    /// Ends the segment; returns how many records no event lists though a batch followed them. Those that stand after
-    /// the last batch belong to a write that was interrupted.
+    /// Ends the segment; returns how many records no event lists, or stand there again, though a batch followed them.
+    /// Those that stand after the last batch belong to a write that was interrupted.
     pub(super) fn end_segment(&mut self) -> usize {
-        let unlisted = self.waiting.values().filter(|waiting| waiting.batches < self.batches).count();
+        let waiting = self.waiting.values().map(|waiting| &waiting.batches);
+        let unlisted = waiting.chain(&self.again).filter(|batches| **batches < self.batches).count();
         *self = Self::new(self.stream);
         unlisted
     }
 }
 
-const MAGIC: &[u8; 16] = b"spanseal/payl/v1";
-const FAMILY: &[u8] = b"spanseal/payl/";
-const HEAD_LEN: usize = 16 + 16 + 16 + 16 + 2 + 2 + 24;
-const TAG_LEN: usize = 16;
 /// A batch has 256 events and an event at most 1,900 payload ids.
 const WAITING_MAX: usize = 500_000;
 
@@ -141,7 +116,10 @@ mod tests {
     const STREAM: StreamId = StreamId([1; 16]);
 
     fn record(id: u8, group: u8, chunk: u16, chunks: u16) -> PayloadFacts {
-        PayloadFacts { id: [id; 32], head: Ok(PayloadHead { stream: STREAM, group: [group; 16], chunk, chunks }) }
+        PayloadFacts {
+            id: [id; 32],
+            head: Ok(PayloadHead { stream: STREAM, subject: [5; 16], group: [group; 16], chunk, chunks }),
+        }
     }
 
     /// Lists ids as the chunks of event 7, and returns the codes found.
@@ -165,7 +143,7 @@ mod tests {
     #[test]
     fn names_the_event_whose_payload_is_not_there_or_another() {
         let other_stream = PayloadFacts {
-            head: Ok(PayloadHead { stream: StreamId([2; 16]), group: [9; 16], chunk: 0, chunks: 1 }),
+            head: Ok(PayloadHead { stream: StreamId([2; 16]), subject: [5; 16], group: [9; 16], chunk: 0, chunks: 1 }),
             ..record(1, 9, 0, 1)
         };
         let unread = |no_head| PayloadFacts { head: Err(no_head), ..record(1, 9, 0, 1) };
@@ -198,6 +176,21 @@ mod tests {
     }
 
     #[test]
+    fn counts_records_that_stand_in_the_segment_again() {
+        for order in [[1, 1, 0, 0], [1, 0, 1, 0]] {
+            let mut payloads = Payloads::new(STREAM);
+            for step in order {
+                match step {
+                    0 => _ = codes(&mut payloads, &[]),
+                    _ => _ = payloads.record(&record(1, 9, 0, 1)),
+                }
+            }
+            let listed = codes(&mut payloads, &[1]);
+            assert_eq!((listed.len(), payloads.end_segment()), (0, 1), "{order:?}");
+        }
+    }
+
+    #[test]
     fn does_not_hold_more_than_a_batch_can_list() {
         let mut payloads = Payloads::new(STREAM);
         let numbered = |n: u64| {
@@ -207,15 +200,5 @@ mod tests {
         };
         let taken = (0..=WAITING_MAX as u64).take_while(|n| payloads.record(&numbered(*n))).count();
         assert_eq!(taken, WAITING_MAX);
-    }
-
-    #[test]
-    fn reads_the_head_of_a_record() {
-        let whole = [&MAGIC[..], &[1; 16], &[2; 16], &[9; 16], &[0, 3, 0, 4], &[0; 24], &[0; 16]].concat();
-        let expected = PayloadHead { stream: STREAM, group: [9; 16], chunk: 3, chunks: 4 };
-        assert_eq!(PayloadHead::read(&whole), Ok(expected));
-        assert_eq!(PayloadHead::read(&whole[..whole.len() - 1]), Err(NoHead::Malformed));
-        assert_eq!(PayloadHead::read(b"spanseal/payl/v2 and more"), Err(NoHead::Version));
-        assert_eq!(PayloadHead::read(b"something else altogether"), Err(NoHead::Malformed));
     }
 }

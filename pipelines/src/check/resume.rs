@@ -52,6 +52,8 @@ pub(super) struct Point {
     pub(super) kinds: BTreeMap<u64, String>,
     /// Resource events of the last run.
     pub(super) targets: Vec<(u64, i32)>,
+    /// Ids of the payload records of the segment.
+    pub(super) payloads: Vec<String>,
     /// References to events of other streams: from, stream, to, whether it must be a span.
     pub(super) elsewhere: Vec<(u64, String, u64, bool)>,
     pub(super) counts_of_kinds: Vec<u64>,

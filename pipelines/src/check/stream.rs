@@ -1,6 +1,7 @@
 //! One stream: the ledger's verifier, and beside it what the ledger cannot know.
 
 use spanseal_ledger::StreamId;
+use spanseal_ledger::seal::SignedSeal;
 use spanseal_ledger::verify::{BatchFacts, Code, Detail, HashedBatch, RootState, StreamReport, StreamVerifier};
 use spanseal_log::{Damage, HeaderError, SegmentStart};
 
@@ -33,7 +34,8 @@ pub(super) struct StreamCheck<'r> {
 
 struct Superseded {
     first: u64,
-    fork: bool,
+    /// Its seal, if that is validly signed.
+    signed: Option<SignedSeal>,
 }
 
 /// What a stream's check came to.
@@ -72,6 +74,7 @@ impl<'r> StreamCheck<'r> {
         Some(Self {
             verifier: StreamVerifier::go_on(root, &midway, note).ok()?,
             targets: Targets::from_list(seal.epoch, &point.targets),
+            payloads: Payloads::from_settled(seal.stream, &point.payloads)?,
             kinds: Kinds::from_text(&point.kinds)?,
             elsewhere: point.elsewhere.iter().map(elsewhere).collect::<Option<_>>()?,
             counts: ContentCounts {
@@ -87,8 +90,9 @@ impl<'r> StreamCheck<'r> {
 
     /// Returns the point reached, if nothing was found and nothing waits; the bytes before are left to be filled in.
     pub(super) fn point(&self) -> Option<Point> {
-        let settled = self.superseded.is_empty() && self.payloads.is_settled() && self.root.faults().is_empty();
-        let midway = self.verifier.midway(self.root).filter(|_| settled)?;
+        let settled = self.superseded.is_empty() && self.root.faults().is_empty();
+        let payloads = self.payloads.settled().filter(|_| settled)?;
+        let midway = self.verifier.midway(self.root)?;
         let elsewhere = |reference: &EventReference| {
             Some((reference.from, reference.stream?.to_string(), reference.to, reference.span))
         };
@@ -97,6 +101,7 @@ impl<'r> StreamCheck<'r> {
             midway: hex::encode(&midway.encode()),
             kinds: self.kinds.to_text(),
             targets: self.targets.list(midway.position().seal().seal.epoch),
+            payloads,
             elsewhere: self.elsewhere.iter().filter_map(elsewhere).collect(),
             counts_of_kinds: self.counts.kinds.to_vec(),
             counts_of_verdicts: self.counts.verdicts.to_vec(),
@@ -174,9 +179,8 @@ impl<'r> StreamCheck<'r> {
         for (is_span, index) in content.spans.iter().zip(facts.seal.first..) {
             self.kinds.note(index, *is_span);
         }
-        let verifier = &mut self.verifier;
-        let mut found = |fault: ContentFault| verifier.found(fault.code, Some(fault.index), fault.detail);
-        content.faults.iter().cloned().for_each(&mut found);
+        let mut faults = content.faults.clone();
+        let mut found = |fault| faults.push(fault);
         self.targets.check(facts.seal.epoch, content, &mut found);
         for reference in &content.events {
             match reference.stream.filter(|stream| *stream != facts.seal.stream) {
@@ -186,29 +190,30 @@ impl<'r> StreamCheck<'r> {
             }
         }
         self.payloads.batch(&content.payloads, found);
+        // Event by event; what one says of itself comes before what it refers to.
+        faults.sort_by_key(|fault| fault.index);
+        for ContentFault { index, code, detail } in faults {
+            self.verifier.found(code, Some(index), detail);
+        }
     }
 
     fn end_payloads(&mut self) {
         let unlisted = self.payloads.end_segment() as u64;
         if unlisted > 0 {
-            let detail = Detail::Numbers {
-                what: "payload records that no event of their segment lists",
-                expected: 0,
-                got: unlisted,
-            };
+            let what = "payload records that no event of their segment lists";
+            let detail = Detail::Numbers { what, expected: 0, got: unlisted };
             self.verifier.found(Code::PayloadMismatch, Some(self.verifier.next_index()), detail);
         }
     }
 
     fn superseded(&mut self, first: u64, bytes: &[u8]) {
-        let fork = HashedBatch::parse(bytes).is_ok_and(|hashed| self.is_signed(&hashed));
+        let seal = HashedBatch::parse(bytes).ok().map(|hashed| *hashed.batch().signed_seal());
         if self.superseded.len() < SUPERSEDED_MAX {
-            self.superseded.push(Superseded { first, fork });
+            self.superseded.push(Superseded { first, signed: seal.filter(|seal| self.is_signed(seal)) });
         }
     }
 
-    fn is_signed(&self, hashed: &HashedBatch<'_>) -> bool {
-        let seal = hashed.batch().signed_seal();
+    fn is_signed(&self, seal: &SignedSeal) -> bool {
         let epoch = self.root.epoch(&seal.seal.stream, seal.seal.epoch);
         seal.seal.stream == self.verifier.stream() && epoch.is_some_and(|epoch| seal.verify(&epoch.key).is_ok())
     }
@@ -216,16 +221,14 @@ impl<'r> StreamCheck<'r> {
     /// Names those that the stream has passed by now, so that faults stand in the order of their places.
     fn name_superseded(&mut self, below: u64) {
         let verifier = &mut self.verifier;
-        self.superseded.retain(|superseded| {
-            let waits = superseded.first >= below;
-            if !waits && superseded.fork {
-                verifier.found(
-                    Code::Fork,
-                    Some(superseded.first),
-                    Detail::Fact("a superseded batch is signed and differs"),
-                );
-            } else if !waits {
-                verifier.found(Code::Damaged, Some(superseded.first), Detail::Fact("a superseded record differs"));
+        self.superseded.retain(|Superseded { first, signed }| {
+            let waits = *first >= below;
+            if !waits {
+                let (code, fact) = match signed.is_some_and(|seal| verifier.sealed_otherwise(&seal)) {
+                    true => (Code::Fork, "a superseded batch is signed, and another was sealed in its place"),
+                    false => (Code::Damaged, "a superseded record differs"),
+                };
+                verifier.found(code, Some(*first), Detail::Fact(fact));
             }
             waits
         });
@@ -233,18 +236,24 @@ impl<'r> StreamCheck<'r> {
 
     fn damaged(&mut self, what: Damage) {
         match what {
-            Damage::Header(HeaderError::OtherOwner) => {
-                self.verifier.found(
-                    Code::WrongStream,
-                    Some(self.verifier.next_index()),
-                    Detail::Fact("a segment of another stream"),
-                );
-            }
-            Damage::Header(_) => self.verifier.damaged(Detail::Fact("a segment's header cannot be read")),
+            Damage::Header(error) => self.header(error),
             Damage::RecordKind { kind } => {
                 self.verifier.damaged(Detail::Numbers { what: "the record's type", expected: 1, got: kind.into() });
             }
             _ => self.verifier.damaged(Detail::Fact("a record cannot be read")),
+        }
+    }
+
+    /// The records under a header that cannot be used are read all the same.
+    fn header(&mut self, error: HeaderError) {
+        self.end_payloads();
+        match error {
+            HeaderError::OtherOwner => {
+                let fact = Detail::Fact("a segment of another stream");
+                self.verifier.found(Code::WrongStream, Some(self.verifier.next_index()), fact);
+            }
+            HeaderError::UnknownVersion => self.verifier.segment_of_another_version(self.root),
+            _ => self.verifier.damaged(Detail::Fact("a segment's header cannot be read")),
         }
     }
 }

@@ -66,6 +66,7 @@ fn filters(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Ve
     filters.extend(query.span.map(|span| column("span", SqlValue::Blob(span.to_vec()))));
     filters.extend(query.verdict.map(|verdict| column("verdict", SqlValue::Integer((verdict as i32).into()))));
     filters.extend(query.kind.map(kind));
+    filters.extend(query.subject.map(subject));
     if let Some(name) = &query.name {
         let Some(id) = text_id(connection, name)? else { return Ok(None) };
         filters.push(column("name", SqlValue::Integer(id)));
@@ -98,6 +99,15 @@ fn kind(kind: u8) -> Filter {
         filter.ids.push_str(" AND kind <> 1"); // so that the partial index holds
     }
     filter
+}
+
+/// Events with values under a subject's key, and those about the key.
+fn subject(subject: [u8; 16]) -> Filter {
+    Filter {
+        ids: "SELECT id FROM subject WHERE subject = ?".to_owned(),
+        check: "EXISTS (SELECT 1 FROM subject WHERE +subject = ? AND id = e.id)".to_owned(),
+        values: vec![SqlValue::Blob(subject.to_vec())],
+    }
 }
 
 /// Events whose span or resource has one of the keys with the value.

@@ -19,6 +19,8 @@ pub struct Query {
     pub trace: Option<[u8; 16]>,
     pub span: Option<[u8; 8]>,
     pub event: Option<EventId>,
+    /// Events with values under this subject's key, and those that say that it was destroyed.
+    pub subject: Option<[u8; 16]>,
     pub facets: Vec<(Facet, String)>,
     /// Any attribute of the span or of its resource, as a person types it: `42` finds the number and the text.
     pub attributes: Vec<(String, String)>,
@@ -69,6 +71,7 @@ impl Default for Query {
             trace: None,
             span: None,
             event: None,
+            subject: None,
             facets: Vec::new(),
             attributes: Vec::new(),
             name: None,

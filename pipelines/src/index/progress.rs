@@ -29,6 +29,14 @@ pub struct StreamProgress {
     pub stopped: Option<String>,
 }
 
+impl Progress {
+    /// Returns the index up to which a stream is indexed.
+    pub(crate) fn of(&self, stream: StreamId) -> u64 {
+        let name = stream.to_string();
+        self.streams.iter().find(|progress| progress.stream == name).map_or(0, |progress| progress.indexed)
+    }
+}
+
 /// Compares the cursors with the checkpoints.
 pub(super) fn of(connection: &Connection, data: &DataDir) -> rusqlite::Result<Progress> {
     let rows = store::streams(connection)?;

@@ -14,7 +14,7 @@ use spanseal_schemas::event::{
 use spanseal_schemas::scan::{self, AnyValue};
 use spanseal_schemas::{cut, envelope, kind, names};
 
-use super::store::EventRow;
+use super::store::{EventRow, SubjectRow};
 use super::value::Value;
 use crate::facet::Facet;
 
@@ -24,6 +24,8 @@ pub(super) trait Rows {
     fn resource(&mut self, index: u64) -> rusqlite::Result<Option<Resource>>;
     /// Returns the row of an event, if it is indexed.
     fn event(&mut self, event: &EventRef) -> rusqlite::Result<Option<i64>>;
+    /// Returns under whose key a payload record of the batch is, and its bytes.
+    fn payload(&self, id: &[u8]) -> Option<([u8; 16], u64)>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(super) struct Resource {
 pub(super) fn of(kind: u8, body: &[u8], wall: u64, rows: &mut impl Rows) -> rusqlite::Result<EventRow> {
     let row = match kind {
         kind::SPAN => span(body, rows)?,
-        kind::RESOURCE => ResourceEvent::decode(body).ok().map(|event| resource(&event)),
+        kind::RESOURCE => ResourceEvent::decode(body).ok().map(|event| resource(&event, rows)),
         kind::EVIDENCE => EvidenceEvent::decode(body).ok().map(evidence),
         kind::ASSESSMENT => AssessmentEvent::decode(body).ok().map(|event| assessment(event, rows)).transpose()?,
         kind::CONFLICT => ConflictEvent::decode(body).ok().map(|event| conflict(event, rows)).transpose()?,
@@ -59,7 +61,8 @@ fn span(body: &[u8], rows: &mut impl Rows) -> rusqlite::Result<Option<EventRow>>
     let Ok(event) = envelope::view(body) else { return Ok(None) };
     let mut row = sealed_span(event.span, &event.cuts);
     row.received = Some(event.received_unix_nano);
-    row.verdict = Some(event.assessment.map_or(0, |assessment| assessment.verdict));
+    row.verdict = Some(event.assessment.as_ref().map_or(0, |assessment| assessment.verdict));
+    row.subjects = subjects(event.payloads.iter().map(|id| id.as_slice()), rows);
     from_resource(&mut row, event.resource, rows)?;
     Ok(Some(row))
 }
@@ -67,6 +70,7 @@ fn span(body: &[u8], rows: &mut impl Rows) -> rusqlite::Result<Option<EventRow>>
 fn conflict(event: ConflictEvent, rows: &mut impl Rows) -> rusqlite::Result<EventRow> {
     let mut row = sealed_span(&event.span, &event.cuts);
     row.received = Some(event.received_unix_nano);
+    row.subjects = subjects(event.payloads.iter().map(Vec::as_slice), rows);
     if let Some(first) = &event.first {
         row.about.extend(rows.event(first)?);
     }
@@ -80,6 +84,18 @@ fn from_resource(row: &mut EventRow, index: u64, rows: &mut impl Rows) -> rusqli
         row.service = resource.service;
     }
     Ok(())
+}
+
+/// Returns what an event that lists these payload records has under whose keys.
+fn subjects<'i>(ids: impl Iterator<Item = &'i [u8]>, rows: &impl Rows) -> Vec<SubjectRow> {
+    let mut subjects: Vec<SubjectRow> = Vec::new();
+    for (subject, bytes) in ids.filter_map(|id| rows.payload(id)) {
+        match subjects.iter_mut().find(|row| row.subject == subject) {
+            Some(row) => (row.records, row.bytes) = (row.records + 1, row.bytes + bytes),
+            None => subjects.push(SubjectRow { subject, records: 1, bytes }),
+        }
+    }
+    subjects
 }
 
 /// Reads the fields and attributes of a span as it is stored.
@@ -103,8 +119,9 @@ fn readable<'a>(stored: &'a [u8], cuts: &[Cut]) -> Option<Cow<'a, [u8]>> {
     if cuts.is_empty() { Some(Cow::Borrowed(stored)) } else { cut::view(stored, cuts).ok().map(Cow::Owned) }
 }
 
-fn resource(event: &ResourceEvent) -> EventRow {
-    let mut row = EventRow::default();
+fn resource(event: &ResourceEvent, rows: &impl Rows) -> EventRow {
+    let subjects = subjects(event.payloads.iter().map(Vec::as_slice), rows);
+    let mut row = EventRow { subjects, ..EventRow::default() };
     let what = What::try_from(event.what).unwrap_or(What::Unspecified);
     row.name = Some(what_name(what, event));
     if what != What::Resource {
@@ -158,7 +175,9 @@ fn finding(event: FindingEvent, rows: &mut impl Rows) -> rusqlite::Result<EventR
 }
 
 fn erasure(event: ErasureEvent) -> EventRow {
-    EventRow { name: Some(event.requested_by), start: event.erased_unix_nano, ..EventRow::default() }
+    let subject = event.subject_id.as_slice().try_into().ok();
+    let subjects = subject.map(|subject| SubjectRow { subject, records: 0, bytes: 0 }).into_iter().collect();
+    EventRow { name: Some(event.requested_by), start: event.erased_unix_nano, subjects, ..EventRow::default() }
 }
 
 /// The ledger's own kinds, of which the layout is fixed.

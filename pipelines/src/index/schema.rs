@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::facet::Facet;
 
 /// Grows with every change to the tables. An index of another version is made anew, never altered.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
 /// Makes the tables in an empty database.
 ///
@@ -17,6 +17,8 @@ pub(crate) const VERSION: i32 = 2;
 /// - `attr` has the attributes of spans: for 64 events at a time, which of them have a key with a value. Most values are
 ///   common, so that these are far fewer rows than one an event. `resource_attr` has those of the resource events that
 ///   spans refer to. `bit` has the numbers 0 to 63, to make ids of bits.
+/// - `subject` has the events with values under a subject's key, with their payload records and those records' bytes, and,
+///   with no records, the events that say that the key was destroyed.
 /// - `run` has the subtree root of every full run of 256 events (height 8) and of every 256 such runs (height 16), so that
 ///   a proof needs one run of the log and a few hundred of these rows, however long the log is.
 /// - `stream.next`, and `head` beside it, are the cursor. They change in the transaction that writes the rows before them.
@@ -43,6 +45,10 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
          CREATE INDEX event_verdict ON event(verdict) WHERE verdict > 0;
          CREATE INDEX event_other ON event(kind) WHERE kind <> 1;
          CREATE TABLE about(target INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(target, id)) WITHOUT ROWID;
+         CREATE TABLE subject(
+           subject BLOB NOT NULL, id INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,
+           PRIMARY KEY(subject, records, id)) WITHOUT ROWID;
+         CREATE INDEX subject_event ON subject(id);
          CREATE TABLE text(id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
          CREATE TABLE attr_key(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
          CREATE TABLE attr(

@@ -55,6 +55,16 @@ pub(crate) struct EventRow {
     pub(crate) attributes: Vec<(String, Value)>,
     /// Rows of the events that this one is about: a verdict's span, a conflict's first.
     pub(crate) about: Vec<i64>,
+    /// Under whose keys the event has values; or whose key was destroyed.
+    pub(crate) subjects: Vec<SubjectRow>,
+}
+
+/// What an event has under a subject's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SubjectRow {
+    pub(crate) subject: [u8; 16],
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Where a batch lies.
@@ -159,6 +169,10 @@ impl Store {
         self.insert_event(id, &event)?;
         for target in &event.about {
             self.connection.prepare_cached("INSERT OR IGNORE INTO about VALUES(?, ?)")?.execute([target, &id])?;
+        }
+        for SubjectRow { subject, records, bytes } in &event.subjects {
+            let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO subject VALUES(?, ?, ?, ?)")?;
+            insert.execute(params![subject, id, int(*records), int(*bytes)])?;
         }
         for (key, value) in event.attributes {
             let key = self.keys.id(&self.connection, &key)?;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use spanseal_ledger::StreamId;
+use spanseal_ledger::leaf::plain_hash;
 use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
+use spanseal_ledger::{Hash, StreamId};
 use spanseal_log::{DataDir, Item, Owner, Place, Reader};
 use spanseal_schemas::event::EventRef;
 use spanseal_schemas::kind;
@@ -14,6 +15,7 @@ use super::indexer::IndexError;
 use super::row::{self, Resource, Rows};
 use super::store::{BatchRow, FaultRow, Store};
 use super::subtrees::{RUN, Subtrees};
+use crate::payload::PayloadHead;
 
 pub(super) struct Tail {
     stream: StreamId,
@@ -24,16 +26,28 @@ pub(super) struct Tail {
     next: u64,
     subtrees: Subtrees,
     resources: HashMap<u64, Resource>,
+    /// Payload records of the batch to come, and where the first of them is.
+    coming: (Payloads, Option<Place>),
     /// The time of the last seal.
     wall: u64,
     fault: Option<FaultRow>,
 }
 
 enum Read {
-    /// A batch and where it stands.
-    Batch(Vec<u8>, Place),
+    Batch(Record),
     Damaged,
 }
+
+/// A batch and what stands with it.
+struct Record {
+    bytes: Vec<u8>,
+    /// Of the first payload record before it, else of the batch: from there on all of it can be read.
+    place: Place,
+    payloads: Payloads,
+}
+
+/// Under whose key each payload record is, and its bytes, by id.
+type Payloads = HashMap<Hash, ([u8; 16], u64)>;
 
 impl Tail {
     /// Opens a stream where its cursor stands.
@@ -57,6 +71,7 @@ impl Tail {
             next,
             subtrees,
             resources: HashMap::new(),
+            coming: Default::default(),
             wall: 0,
             fault,
         };
@@ -96,7 +111,7 @@ impl Tail {
                 // Taken before: a batch that is refused may take the verifier's tree along.
                 let reached = self.verifier.position();
                 let refused = match &found {
-                    Read::Batch(bytes, place) => self.batch(store, root, bytes, *place)?.err(),
+                    Read::Batch(record) => self.batch(store, root, record)?.err(),
                     Read::Damaged => {
                         self.stop(Code::Damaged, "damaged: a record cannot be read".to_owned());
                         break;
@@ -127,7 +142,20 @@ impl Tail {
     fn read(&mut self) -> io::Result<Option<Read>> {
         while let Some(item) = self.reader.read_next()? {
             match item {
-                Item::Batch { bytes, place, .. } => return Ok(Some(Read::Batch(bytes.to_vec(), place))),
+                Item::Payload { bytes, place } => {
+                    let (payloads, first) = &mut self.coming;
+                    first.get_or_insert(place);
+                    if let Ok(head) = PayloadHead::read(bytes) {
+                        payloads.insert(plain_hash(bytes), (head.subject, bytes.len() as u64));
+                    }
+                }
+                Item::Batch { bytes, place, .. } => {
+                    let (payloads, first) = std::mem::take(&mut self.coming);
+                    let record = Record { bytes: bytes.to_vec(), place: first.unwrap_or(place), payloads };
+                    return Ok(Some(Read::Batch(record)));
+                }
+                // What stood before the end of a segment belongs to no batch.
+                Item::SegmentStart(_) => self.coming = Default::default(),
                 Item::Damaged { .. } => return Ok(Some(Read::Damaged)),
                 _ => {}
             }
@@ -135,14 +163,9 @@ impl Tail {
         Ok(None)
     }
 
-    fn batch(
-        &mut self,
-        store: &mut Store,
-        root: &RootState,
-        bytes: &[u8],
-        place: Place,
-    ) -> Result<Result<(), Fault>, IndexError> {
-        let hashed = match HashedBatch::parse(bytes) {
+    fn batch(&mut self, store: &mut Store, root: &RootState, record: &Record) -> Result<Result<(), Fault>, IndexError> {
+        let place = record.place;
+        let hashed = match HashedBatch::parse(&record.bytes) {
             Ok(hashed) => hashed,
             Err(error) => return Ok(Err(self.verifier.malformed(root, error))),
         };
@@ -160,15 +183,21 @@ impl Tail {
             wall: seal.wall,
         })?;
         for ((event, leaf), index) in hashed.batch().events().zip(hashed.leaves()).zip(seal.first..) {
-            self.event(store, event, index, seal.wall)?;
+            self.event(store, event, index, (seal.wall, &record.payloads))?;
             self.subtrees.push(*leaf, |height, root| store.add_run(self.ordinal, height, index >> height, root))?;
         }
         Ok(Ok(()))
     }
 
-    fn event(&mut self, store: &mut Store, event: &[u8], index: u64, wall: u64) -> rusqlite::Result<()> {
+    fn event(
+        &mut self,
+        store: &mut Store,
+        event: &[u8],
+        index: u64,
+        (wall, payloads): (u64, &Payloads),
+    ) -> rusqlite::Result<()> {
         let Some((&event_kind, body)) = event.split_first() else { return Ok(()) };
-        let mut rows = StreamRows { store, ordinal: self.ordinal, resources: &mut self.resources };
+        let mut rows = StreamRows { store, ordinal: self.ordinal, resources: &mut self.resources, payloads };
         let row = row::of(event_kind, body, wall, &mut rows)?;
         let (service, verdict, about) = (row.service.clone(), row.verdict, row.about.first().copied());
         let id = store.add_event(row)?;
@@ -206,6 +235,7 @@ struct StreamRows<'a> {
     store: &'a Store,
     ordinal: i64,
     resources: &'a mut HashMap<u64, Resource>,
+    payloads: &'a Payloads,
 }
 
 impl Rows for StreamRows<'_> {
@@ -217,6 +247,10 @@ impl Rows for StreamRows<'_> {
         let resource = Resource { row, service: self.store.service_of(row)? };
         self.resources.insert(index, resource.clone());
         Ok(Some(resource))
+    }
+
+    fn payload(&self, id: &[u8]) -> Option<([u8; 16], u64)> {
+        self.payloads.get(id).copied()
     }
 
     fn event(&mut self, event: &EventRef) -> rusqlite::Result<Option<i64>> {

@@ -85,6 +85,9 @@ pub struct SpanNode {
     pub peer: String,
     /// Of the span; values that were cut are replaced by a note.
     pub attributes: Vec<(String, String)>,
+    /// What was cut out of the span.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<CutLine>,
     pub received_unix_nano: u64,
     pub place: Place,
     /// Further events that seal the same span: a retry beyond the window, or another collector's copy.
@@ -101,6 +104,29 @@ pub struct Conflict {
     pub event: String,
     /// Nothing but configured enrichment differs, as the collector found.
     pub variant: bool,
+}
+
+/// A value, or a run of fields, that is in a payload record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CutLine {
+    pub bytes: u32,
+    /// The record's id; absent when the event lists none for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// Under whose key it is; absent when the record is not in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
+}
+
+/// That a subject's key was destroyed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    pub event: String,
+    pub unix_nano: u64,
+    pub requested_by: String,
+    pub legal_basis: String,
 }
 
 /// Who did what for whom, by whose leave: the signed claims where there are any, else what the attributes say.

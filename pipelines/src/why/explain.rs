@@ -1,6 +1,6 @@
 //! Events out of the log as the parts of an answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -9,6 +9,7 @@ use prost::Message;
 use spanseal_ledger::gap::Gap;
 use spanseal_ledger::key_event::KeyEvent;
 use spanseal_ledger::{EventId, StreamId};
+use spanseal_log::DataDir;
 use spanseal_schemas::abridge::abridge;
 use spanseal_schemas::event::{
     Assessment, AssessmentEvent, ConflictEvent, Cut, ErasureEvent, EvidenceEvent, FindingEvent, ResourceEvent, What,
@@ -16,20 +17,25 @@ use spanseal_schemas::event::{
 use spanseal_schemas::{envelope, kind, names};
 
 use super::account;
-use super::answer::{Other, SpanNode};
+use super::answer::{CutLine, Erased, Other, SpanNode};
+use super::erased::Erasures;
 use super::gather::resolve;
-use super::printed::grouped;
+use super::printed::{grouped, time};
 use super::prove::Prover;
-use super::runs::Runs;
+use super::runs::{Run, Runs};
 use super::values;
 use crate::hex;
 use crate::words::{kind_name, status_name, verdict_name};
 
 /// Reads events and says what they mean.
 pub(super) struct Explainer {
+    data: DataDir,
     pub(super) prover: Prover,
-    pub(super) runs: Runs,
+    runs: Runs,
     resources: HashMap<EventId, Context>,
+    erasures: Erasures,
+    /// The erasures that spans were found to be concerned by.
+    told: BTreeSet<EventId>,
 }
 
 /// What an event came to.
@@ -66,12 +72,24 @@ struct Stored<'a> {
     received: u64,
     span: &'a [u8],
     cuts: &'a [Cut],
-    payloads: Vec<String>,
+    payloads: Vec<&'a [u8]>,
 }
 
 impl Explainer {
-    pub(super) fn new(prover: Prover, runs: Runs) -> Self {
-        Self { prover, runs, resources: HashMap::new() }
+    pub(super) fn new(data: &DataDir, prover: Prover) -> Self {
+        Self {
+            data: data.clone(),
+            prover,
+            runs: Runs::new(data),
+            resources: HashMap::new(),
+            erasures: Erasures::default(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the erasures that concern what was explained so far.
+    pub(super) fn erasures_told(&self) -> BTreeSet<EventId> {
+        self.told.clone()
     }
 
     /// Returns what an event says, and where it is sealed.
@@ -92,7 +110,7 @@ impl Explainer {
         Ok(match found.kind {
             kind::SPAN => match envelope::view(found.body) {
                 Ok(view) => {
-                    let mut sealed = self.span(event.stream, &Stored::of_span(&view))?;
+                    let mut sealed = self.span(event.stream, &run, &Stored::of_span(&view))?;
                     judge(&mut sealed.node, view.assessment.as_ref());
                     sealed.node.place = place;
                     Explained::Span(Box::new(sealed))
@@ -103,7 +121,7 @@ impl Explainer {
             },
             kind::CONFLICT => match ConflictEvent::decode(found.body) {
                 Ok(conflict) => {
-                    let mut sealed = self.span(event.stream, &Stored::of_conflict(&conflict))?;
+                    let mut sealed = self.span(event.stream, &run, &Stored::of_conflict(&conflict))?;
                     sealed.node.place = place;
                     let first = conflict.first.as_ref().and_then(|first| resolve(first, event.stream));
                     Explained::Conflict(Box::new(sealed), first, conflict.variant)
@@ -118,8 +136,11 @@ impl Explainer {
         })
     }
 
-    fn span(&mut self, stream: StreamId, stored: &Stored<'_>) -> io::Result<SealedSpan> {
-        let readable = abridge(stored.span, stored.cuts, &|cut| note(cut, stored)).unwrap_or_default();
+    fn span(&mut self, stream: StreamId, run: &Run, stored: &Stored<'_>) -> io::Result<SealedSpan> {
+        let cuts = self.cuts(run, stored)?;
+        let line = |cut: &Cut| stored.cuts.iter().zip(&cuts).find(|(other, _)| other.offset == cut.offset);
+        let note = |cut: &Cut| line(cut).map(|(_, line)| note(line)).unwrap_or_default();
+        let readable = abridge(stored.span, stored.cuts, &note).unwrap_or_default();
         let span = Span::decode(&readable[..]).unwrap_or_default();
         let resource = self.context(stream, stored.resource)?;
         let tenant = self.context(stream, stored.tenant)?;
@@ -142,10 +163,35 @@ impl Explainer {
             tenant: tenant.tenant,
             peer: tenant.peer,
             attributes,
+            cuts,
             received_unix_nano: stored.received,
             ..SpanNode::default()
         };
         Ok(SealedSpan { trace: hex::encode(&span.trace_id), node, bytes: readable })
+    }
+
+    /// Says of each cut where its bytes are, and whether they were erased. Pieces lie in the payload records one after the
+    /// other, each behind its salt and length.
+    fn cuts(&mut self, run: &Run, stored: &Stored<'_>) -> io::Result<Vec<CutLine>> {
+        let (mut lines, mut start) = (Vec::with_capacity(stored.cuts.len()), 0);
+        for cut in stored.cuts {
+            let chunk = usize::try_from(start / CHUNK_BYTES).unwrap_or(usize::MAX);
+            start += PIECE_HEAD + u64::from(cut.length);
+            let payload = stored.payloads.get(chunk).copied();
+            let subject = payload.and_then(|payload| run.subject(payload));
+            let erased = match &subject {
+                Some(subject) => self.erasures.of(subject, &self.data, &self.prover, &mut self.runs)?,
+                None => None,
+            };
+            self.told.extend(erased.as_ref().map(|(event, _)| *event));
+            lines.push(CutLine {
+                bytes: cut.length,
+                payload: payload.map(hex::encode),
+                subject: subject.map(|subject| hex::encode(&subject)),
+                erased: erased.map(|(_, erased)| erased),
+            });
+        }
+        Ok(lines)
     }
 
     fn context(&mut self, stream: StreamId, index: u64) -> io::Result<Context> {
@@ -183,7 +229,7 @@ impl<'a> Stored<'a> {
             received: view.received_unix_nano,
             span: view.span,
             cuts: &view.cuts,
-            payloads: view.payloads.iter().map(|id| hex::encode(*id)).collect(),
+            payloads: view.payloads.iter().map(|id| id.as_slice()).collect(),
         }
     }
 
@@ -194,21 +240,20 @@ impl<'a> Stored<'a> {
             received: event.received_unix_nano,
             span: &event.span,
             cuts: &event.cuts,
-            payloads: event.payloads.iter().map(|id| hex::encode(id)).collect(),
+            payloads: event.payloads.iter().map(Vec::as_slice).collect(),
         }
     }
 }
 
-/// What stands in the place of a value that was cut. Pieces lie in the payload records one after the other, each behind
-/// its salt and length.
-fn note(cut: &Cut, stored: &Stored<'_>) -> String {
-    let before = stored.cuts.iter().take_while(|other| other.offset < cut.offset);
-    let start: u64 = before.map(|other| PIECE_HEAD + u64::from(other.length)).sum();
-    let chunk = usize::try_from(start / CHUNK_BYTES).unwrap_or(usize::MAX);
-    let bytes = grouped(cut.length.into());
-    match stored.payloads.get(chunk) {
-        Some(payload) => format!("[cut {bytes} bytes, payload {payload}]"),
-        None => format!("[cut {bytes} bytes]"),
+/// What stands in the place of a value that was cut.
+fn note(line: &CutLine) -> String {
+    let bytes = grouped(line.bytes.into());
+    match (&line.erased, &line.payload) {
+        (Some(Erased { event, unix_nano, requested_by, legal_basis }), _) => {
+            format!("[erased {} at the request of {requested_by} ({legal_basis}), event {event}]", time(*unix_nano))
+        }
+        (None, Some(payload)) => format!("[cut {bytes} bytes, payload {payload}]"),
+        (None, None) => format!("[cut {bytes} bytes]"),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn indexed_trace(index: &Index, trace: &[u8; 16]) -> rusqlite::Result
     Ok(events)
 }
 
-fn event_of(index: &Index, row: i64) -> rusqlite::Result<Option<EventId>> {
+pub(super) fn event_of(index: &Index, row: i64) -> rusqlite::Result<Option<EventId>> {
     let Some((first_row, batch)) = batch_of(index.connection(), row)? else { return Ok(None) };
     let mut select = index.connection().prepare_cached("SELECT id FROM stream WHERE ordinal = ?")?;
     let stream: Option<[u8; 16]> = select.query_row([batch.stream], |row| row.get(0)).optional()?;
@@ -50,9 +50,7 @@ pub(super) fn unindexed_trace(
 ) -> io::Result<u64> {
     let mut searched = 0;
     for stream in data.streams()? {
-        let name = stream.to_string();
-        let from =
-            progress.streams.iter().find(|progress| progress.stream == name).map_or(0, |progress| progress.indexed);
+        let from = progress.of(stream);
         let mut reader = reader_at(data, index, stream, from)?;
         while let Some(item) = reader.read_next()? {
             let Item::Batch { bytes, .. } = item else { continue };
@@ -106,7 +104,7 @@ pub(super) fn resolve(event: &EventRef, stream: StreamId) -> Option<EventId> {
 }
 
 /// Returns the trace id of a span as it is stored.
-pub(super) fn trace_of(stored: &[u8], cuts: &[Cut]) -> Option<[u8; 16]> {
+pub(crate) fn trace_of(stored: &[u8], cuts: &[Cut]) -> Option<[u8; 16]> {
     let filled;
     let span = if cuts.is_empty() {
         stored

@@ -8,6 +8,7 @@
 
 mod account;
 mod answer;
+mod erased;
 mod explain;
 mod gather;
 mod levels;
@@ -26,15 +27,17 @@ use spanseal_ledger::EventId;
 use spanseal_log::DataDir;
 use spanseal_schemas::event::Assessment;
 
-pub use answer::{Account, Answer, ApprovalLine, Branch, Conflict, Node, Other, Place, Proof, ReasonLine, SpanNode};
+pub use answer::{
+    Account, Answer, ApprovalLine, Branch, Conflict, CutLine, Erased, Node, Other, Place, Proof, ReasonLine, SpanNode,
+};
 pub use text::{Layout, text};
 
 use crate::hex;
 use crate::index::{Index, OpenError};
 use explain::{Explained, Explainer, SealedSpan};
 use gather::Events;
+pub(crate) use gather::trace_of;
 use prove::Prover;
-use runs::Runs;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +85,7 @@ pub enum WhyError {
 /// When there is no such trace or event, or the log cannot be read.
 pub fn why(data: &DataDir, question: Question) -> Result<Answer, WhyError> {
     let (index, notes) = open_index(data);
-    let mut explainer = Explainer::new(Prover::open(data, index)?, Runs::new(data));
+    let mut explainer = Explainer::new(data, Prover::open(data, index)?);
     let (trace, asked) = match question {
         Question::Trace(trace) => (trace, None),
         Question::Event(event) => match explainer.explain(event)? {
@@ -97,6 +100,9 @@ pub fn why(data: &DataDir, question: Question) -> Result<Answer, WhyError> {
     let Searched { events, size } = search(data, explainer.prover.index(), &trace)?;
     let mut parts = Parts::default();
     for event in events {
+        parts.take(event, explainer.explain(event)?);
+    }
+    for event in explainer.erasures_told() {
         parts.take(event, explainer.explain(event)?);
     }
     if parts.spans.is_empty() && parts.conflicts.is_empty() {

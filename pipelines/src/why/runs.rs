@@ -5,9 +5,12 @@ use std::io;
 use std::rc::Rc;
 
 use spanseal_ledger::batch::Batch;
+use spanseal_ledger::leaf::plain_hash;
 use spanseal_ledger::seal::SignedSeal;
 use spanseal_ledger::{Hash, StreamId};
 use spanseal_log::{DataDir, Item, Owner, Place, Reader};
+
+use crate::payload::PayloadHead;
 
 pub(super) const RUN: u64 = 256;
 
@@ -24,6 +27,8 @@ pub(super) struct Run {
     events: Vec<Vec<u8>>,
     /// Each batch, by the place in `events` of its first event.
     batches: Vec<(usize, SignedSeal, Place)>,
+    /// Under whose key the payload records are that stand with them, by id.
+    subjects: HashMap<Hash, [u8; 16]>,
 }
 
 /// One event and the batch that it came in.
@@ -65,6 +70,11 @@ impl Runs {
         reader.set_limit(first.saturating_add(RUN));
         let mut run = Run::default();
         while let Some(item) = reader.read_next()? {
+            if let Item::Payload { bytes, .. } = item
+                && let Ok(head) = PayloadHead::read(bytes)
+            {
+                run.subjects.insert(plain_hash(bytes), head.subject);
+            }
             if let Item::Batch { bytes, place, .. } = item
                 && let Ok(batch) = Batch::parse(bytes)
                 && batch.seal().first == first + run.events.len() as u64
@@ -79,6 +89,11 @@ impl Runs {
 }
 
 impl Run {
+    /// Returns under whose key a payload record is; `None` when it is not in the log any more.
+    pub(super) fn subject(&self, payload: &[u8]) -> Option<[u8; 16]> {
+        self.subjects.get(payload).copied()
+    }
+
     /// Returns the event at an index of the stream.
     pub(super) fn event(&self, index: u64) -> Option<Found<'_>> {
         let place_in_run = usize::try_from(index % RUN).ok()?;

@@ -1,6 +1,6 @@
 //! The answer as plain text: a tree that an investigator reads from top to bottom. Colour is left to whoever prints it.
 
-use super::answer::{Account, Answer, Branch, Conflict, Node, Other, Place, Proof, SpanNode};
+use super::answer::{Account, Answer, Branch, Conflict, CutLine, Erased, Node, Other, Place, Proof, SpanNode};
 use super::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
 
 /// How much is shown, and how wide.
@@ -204,6 +204,7 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
             span.attributes.iter().map(|(key, value)| ("has", format!("{} = {}", printable(key), printable(value)))),
         );
     }
+    facts.extend(cut_facts(span));
     facts.extend(place_facts(&span.place, layout));
     push(&mut facts, "again", span.again.iter().cloned().map(Some));
     push(
@@ -215,6 +216,29 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
         }),
     );
     facts
+}
+
+/// What was cut by whose key it is under: how much, and whether it was erased.
+fn cut_facts(span: &SpanNode) -> Vec<(&'static str, String)> {
+    let mut cuts: Vec<(&CutLine, usize, u64)> = Vec::new();
+    for cut in &span.cuts {
+        match cuts.iter_mut().find(|(first, ..)| first.subject == cut.subject) {
+            Some((_, values, bytes)) => (*values, *bytes) = (*values + 1, *bytes + u64::from(cut.bytes)),
+            None => cuts.push((cut, 1, cut.bytes.into())),
+        }
+    }
+    let fact = |(cut, values, bytes): (&CutLine, usize, u64)| {
+        let what = format!("{} of {} bytes", plural(values, "value"), grouped(bytes));
+        match (&cut.erased, &cut.subject) {
+            (Some(Erased { event, unix_nano, requested_by, legal_basis }), _) => {
+                let (who, why) = (printable(requested_by), printable(legal_basis));
+                ("erased", format!("{what}, {} at the request of {who} ({why}), event {event}", time(*unix_nano)))
+            }
+            (None, Some(subject)) => ("cut", format!("{what}, under the key of subject {subject}")),
+            (None, None) => ("cut", format!("{what}, and its payload record is not in the log")),
+        }
+    };
+    cuts.into_iter().map(fact).collect()
 }
 
 fn push(

@@ -5,5 +5,6 @@ mod check;
 mod find;
 mod index;
 mod resume;
+mod subject;
 mod why;
 mod world;

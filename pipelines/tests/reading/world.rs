@@ -366,9 +366,12 @@ impl Stream {
     }
 }
 
+/// Under whose key everything is here.
+pub(crate) const SUBJECT: [u8; 16] = [2; 16];
+
 /// A payload record, the only one of its event. Only its head is ever read without the key.
 pub(crate) fn payload_record(stream: StreamId, bytes: &[u8]) -> Vec<u8> {
-    [&b"spanseal/payl/v1"[..], &stream.0, &[2; 16], &[3; 16], &[0, 0, 0, 1], &[0; 24], bytes, &[0; 16]].concat()
+    [&b"spanseal/payl/v1"[..], &stream.0, &SUBJECT, &[3; 16], &[0, 0, 0, 1], &[0; 24], bytes, &[0; 16]].concat()
 }
 
 /// The body of a resource event of tenant `acme`.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::ledger::Ledger;
 
@@ -32,11 +32,11 @@ async fn agrees_on_a_ledger_of_a_real_collector_and_finds_it_tampered_with() {
 }
 
 /// The Python that runs it.
-struct Verifier(String);
+pub(crate) struct Verifier(String);
 
 impl Verifier {
     /// Looks for a Python with `cryptography`: the real suite's own, or the system's; says so when there is none.
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let cache = std::env::var("SPANSEAL_REAL_CACHE").ok();
         let home = std::env::var("HOME").ok().map(|home| format!("{home}/.cache/spanseal-real"));
         let own = cache.or(home).map(|cache| format!("{cache}/python/bin/python"));
@@ -53,8 +53,19 @@ impl Verifier {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts it in the mode that answers one line on stdin by one on stdout.
+    pub(crate) fn answering(&self) -> Child {
+        self.command(&["batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        Command::new(&self.0).arg("tests/verify.py").args(arguments).current_dir(repository).output().unwrap()
+        let mut command = Command::new(&self.0);
+        command.arg("tests/verify.py").args(arguments).current_dir(repository);
+        command
     }
 
     #[track_caller]

@@ -6,6 +6,7 @@ use hyper::http::Uri;
 use super::super::mistakes::Fault;
 use super::super::{Forward, Header, HeaderSource, Protocol, raw};
 use super::{Check, HOUR, Seen, quoted};
+use crate::signal::Signal;
 
 pub(super) fn backends(raw: Vec<raw::Forward>, check: &mut Check<'_>) -> Vec<Forward> {
     let mut names = Seen::default();
@@ -30,13 +31,26 @@ fn backend(at: &str, raw: raw::Forward, check: &mut Check<'_>) -> Forward {
     if let Some(url) = raw.event_url.as_deref().filter(|url| !url.contains("{event}")) {
         check.mistakes.note(format!("{at}.event_url"), quoted(url), Fault::NoEventInUrl);
     }
+    signals(&format!("{at}.signals"), &raw.signals, check);
+    let traces_alone = raw.signals == [Signal::Traces];
     Forward {
         name: name(&format!("{at}.name"), raw.name, check),
-        endpoint: endpoint(&format!("{at}.endpoint"), raw.endpoint, protocol, check),
+        endpoint: endpoint(&format!("{at}.endpoint"), raw.endpoint, protocol, traces_alone, check),
         protocol,
+        signals: raw.signals,
         headers,
         timeout: check.seconds(&format!("{at}.timeout_seconds"), raw.timeout_seconds, HOUR),
         event_url: raw.event_url,
+    }
+}
+
+fn signals(path: &str, signals: &[Signal], check: &mut Check<'_>) {
+    let mut seen = Seen::default();
+    if signals.is_empty() {
+        check.mistakes.note(path, "[]", Fault::NoSignal);
+    }
+    for (n, signal) in signals.iter().enumerate() {
+        seen.once(*signal, format!("{path}[{n}]"), quoted(signal.name()), check.mistakes);
     }
 }
 
@@ -52,8 +66,9 @@ fn name(path: &str, raw: Option<String>, check: &mut Check<'_>) -> String {
     name
 }
 
-/// An HTTP endpoint without a path gets that of OTLP, as in `OTEL_EXPORTER_OTLP_ENDPOINT`.
-fn endpoint(path: &str, raw: Option<String>, protocol: Protocol, check: &mut Check<'_>) -> Uri {
+/// An HTTP endpoint without a path gets that of OTLP, as in `OTEL_EXPORTER_OTLP_ENDPOINT`. Another path is that of
+/// traces: from one in OTLP's own form, those of the other signals are known.
+fn endpoint(path: &str, raw: Option<String>, protocol: Protocol, traces_alone: bool, check: &mut Check<'_>) -> Uri {
     let Some(text) = raw else {
         check.mistakes.note(path, "", Fault::Missing);
         return Uri::default();
@@ -64,11 +79,15 @@ fn endpoint(path: &str, raw: Option<String>, protocol: Protocol, check: &mut Che
         check.mistakes.note(path, quoted(&text), Fault::NotAUrl);
         return Uri::default();
     };
+    let traces = Signal::Traces.http_path();
     if protocol == Protocol::Grpc || uri.path() != "/" {
+        if protocol == Protocol::Http && !traces_alone && !uri.path().ends_with(traces) {
+            check.mistakes.note(path, quoted(&text), Fault::NoPathOfOtlp);
+        }
         return uri;
     }
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(hyper::http::uri::PathAndQuery::from_static("/v1/traces"));
+    parts.path_and_query = Some(hyper::http::uri::PathAndQuery::from_static(traces));
     Uri::from_parts(parts).unwrap_or(uri)
 }
 

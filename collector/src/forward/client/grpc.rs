@@ -1,4 +1,4 @@
-//! OTLP/gRPC: the unary call `TraceService/Export` with the request's bytes as they are.
+//! OTLP/gRPC: the unary call `Export` with the request's bytes as they are.
 
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
-use super::super::answer::Answer;
 use super::super::settings::Backend;
+use super::{Failure, Taken};
+use crate::signal::Signal;
 
+#[derive(Clone)]
 pub(in super::super) struct GrpcClient {
     service: Grpc<Channel>,
     metadata: MetadataMap,
@@ -38,16 +40,13 @@ impl GrpcClient {
         Ok(Self { service, metadata: MetadataMap::from_headers(backend.headers.clone()) })
     }
 
-    pub(super) async fn export(&mut self, message: Bytes) -> Answer {
-        if let Err(error) = self.service.ready().await {
-            return Answer::later(chain(&error));
-        }
+    pub(super) async fn export(&mut self, signal: Signal, message: Bytes) -> Result<Taken, Failure> {
+        self.service.ready().await.map_err(|error| Failure::Transport(chain(&error)))?;
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
-        match self.service.unary(request, PathAndQuery::from_static(EXPORT), RawCodec).await {
-            Ok(response) => super::accepted(response.into_inner()),
-            Err(status) => Answer::of_status(&status),
-        }
+        let path = PathAndQuery::from_static(signal.grpc_path());
+        let response = self.service.unary(request, path, RawCodec).await.map_err(Failure::Status)?;
+        Ok(Taken::of(response.into_inner()))
     }
 }
 
@@ -101,10 +100,9 @@ impl Decoder for ResponseDecoder {
 
     fn decode(&mut self, body: &mut DecodeBuf<'_>) -> Result<Option<ExportTraceServiceResponse>, Status> {
         let bytes = body.copy_to_bytes(body.remaining());
-        // The spans were taken; an answer that cannot be read must not make them be sent for ever.
+        // The request was taken; an answer that cannot be read must not make them be sent for ever.
         Ok(Some(ExportTraceServiceResponse::decode(bytes).unwrap_or_default()))
     }
 }
 
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

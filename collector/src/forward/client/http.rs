@@ -17,16 +17,20 @@ use hyper_util::rt::TokioExecutor;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
-use super::super::answer::Answer;
 use super::super::settings::Backend;
+use super::{Failure, Taken};
+use crate::signal::Signal;
 
+#[derive(Clone)]
 pub(in super::super) struct HttpClient {
     transport: Transport,
-    endpoint: Uri,
+    /// Of each signal, in the order of [`Signal::ALL`].
+    endpoints: [Uri; 3],
     headers: HeaderMap,
     gzip: bool,
 }
 
+#[derive(Clone)]
 enum Transport {
     Plain(Client<HttpConnector, Full<Bytes>>),
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
@@ -41,21 +45,23 @@ impl HttpClient {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         let transport = Transport::new(&backend.endpoint)?;
-        Ok(Self { transport, endpoint: backend.endpoint.clone(), headers, gzip: backend.gzip })
+        Ok(Self {
+            transport,
+            endpoints: Signal::ALL.map(|signal| backend.address(signal)),
+            headers,
+            gzip: backend.gzip,
+        })
     }
 
-    pub(super) async fn export(&mut self, message: Bytes) -> Answer {
-        let body = match self.body(message) {
-            Ok(body) => body,
-            Err(error) => return Answer::later(error),
-        };
+    pub(super) async fn export(&mut self, signal: Signal, message: Bytes) -> Result<Taken, Failure> {
+        let body = self.body(message).map_err(|error| Failure::Transport(error.to_string()))?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.endpoint.clone();
+        *request.uri_mut() = self.endpoints[signal as usize].clone();
         *request.headers_mut() = self.headers.clone();
         match self.transport.send(request).await {
             Ok(response) => read(response).await,
-            Err(error) => Answer::later(format!("{:#}", anyhow::Error::new(error))),
+            Err(error) => Err(Failure::Transport(format!("{:#}", anyhow::Error::new(error)))),
         }
     }
 
@@ -90,16 +96,16 @@ impl Transport {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Answer {
+async fn read(response: Response<Incoming>) -> Result<Taken, Failure> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map(|body| body.to_bytes());
     if head.status.is_success() {
-        // The spans were taken; an answer that cannot be read must not make them be sent for ever.
+        // The request was taken; an answer that cannot be read must not make them be sent for ever.
         let response = body.ok().and_then(|bytes| ExportTraceServiceResponse::decode(bytes).ok());
-        return super::accepted(response.unwrap_or_default());
+        return Ok(Taken::of(response.unwrap_or_default()));
     }
-    let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    Answer::of_http(head.status, retry_after, &text(&body.unwrap_or_default()))
+    let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Err(Failure::Http { status: head.status, retry_after, text: text(&body.unwrap_or_default()) })
 }
 
 /// The beginning of an error's body, fit for a log line. It may be a protobuf `Status`: what is not text becomes `.`.

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::intake::{Encoding, Intake, Received, Tenant};
 use crate::seal::{self, Durable, Sealing};
 use crate::serve::{Health, Metrics};
+use crate::signal::Signal;
 
 pub(super) struct Collector {
     pub(super) metrics: Arc<Metrics>,
@@ -89,6 +90,7 @@ impl Collector {
             name: "sink".to_owned(),
             protocol: self.protocol,
             endpoint: self.endpoint.clone(),
+            signals: vec![Signal::Traces],
             headers: hyper::HeaderMap::new(),
             gzip: false,
             timeout: Duration::from_millis(300),

@@ -1,6 +1,7 @@
 //! Forwarding from a real log to a backend in this process that fails in every way.
 
 mod collector;
+mod several;
 mod sink;
 
 use std::time::Duration;
@@ -213,6 +214,25 @@ async fn puts_nothing_back_once_the_subjects_key_is_destroyed() {
     collector.end().await;
     forward.await.unwrap();
     assert_eq!(text(&sink.spans()[0], SECRET), Some("[cut 50 bytes]"));
+}
+
+#[tokio::test]
+async fn takes_out_again_what_was_erased_while_the_backend_was_away() {
+    let sink = Sink::start(Protocol::Grpc).await;
+    let mut collector = Collector::start(&sink).await;
+    collector.seal([secret_span(1, 50)]).await;
+    sink.fail_next(Fault::Unavailable { retry_after: None }, u32::MAX);
+    let forward = collector.forward(|_| {});
+    collector.retried().await;
+    collector.destroy_keys();
+    // What was read a moment ago may still be under way.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    sink.fail_next(Fault::Unavailable { retry_after: None }, 0);
+    collector.end().await;
+    forward.await.unwrap();
+    let spans = sink.spans();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(text(&spans[0], SECRET), Some("[cut 50 bytes]"));
 }
 
 #[tokio::test]

@@ -8,7 +8,13 @@ pub(super) struct Encoder {
     pub(super) out: Vec<u8>,
     /// Where reading is; where it failed, once it has.
     pub(super) path: Vec<Step>,
+    /// What packed numbers may make of it: `0,` becomes eight bytes.
+    bytes_max: usize,
+    pub(super) too_large: bool,
 }
+
+/// In the place of a field's number: numbers begin at 1.
+pub(super) const PACKED: u32 = 0;
 
 #[derive(Clone, Copy)]
 pub(super) enum Step {
@@ -17,8 +23,21 @@ pub(super) enum Step {
 }
 
 impl Encoder {
-    pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self { out: Vec::with_capacity(bytes), path: Vec::new() }
+    pub(super) fn new(capacity: usize, bytes_max: usize) -> Self {
+        Self { out: Vec::with_capacity(capacity), path: Vec::new(), bytes_max, too_large: false }
+    }
+
+    /// Whether there may be more; once there may not, it stays so.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.too_large |= self.out.len() > self.bytes_max;
+        !self.too_large
+    }
+
+    /// Writes a field's key; an element of a packed list has none, and the number 0.
+    fn key(&mut self, number: u32, wire: WireType) {
+        if number != PACKED {
+            encode_key(number, wire, &mut self.out);
+        }
     }
 
     /// Writes a field whose content has a length that is known once it is written.
@@ -51,17 +70,17 @@ impl Encoder {
     }
 
     pub(super) fn varint(&mut self, number: u32, value: u64) {
-        encode_key(number, WireType::Varint, &mut self.out);
+        self.key(number, WireType::Varint);
         encode_varint(value, &mut self.out);
     }
 
     pub(super) fn fixed32(&mut self, number: u32, value: u32) {
-        encode_key(number, WireType::ThirtyTwoBit, &mut self.out);
+        self.key(number, WireType::ThirtyTwoBit);
         self.out.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(super) fn fixed64(&mut self, number: u32, value: u64) {
-        encode_key(number, WireType::SixtyFourBit, &mut self.out);
+        self.key(number, WireType::SixtyFourBit);
         self.out.extend_from_slice(&value.to_le_bytes());
     }
 

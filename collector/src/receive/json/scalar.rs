@@ -40,10 +40,10 @@ impl Visitor<'_> for ScalarValue<'_> {
             Scalar::Base64 => "base64",
             Scalar::Bool => "true or false",
             Scalar::Enum => "the number of an enum value",
-            Scalar::Int32 => "a 32-bit integer",
-            Scalar::Int64 => "a 64-bit integer",
+            Scalar::Int32 | Scalar::Sint32 => "a 32-bit integer",
+            Scalar::Int64 | Scalar::Sfixed64 => "a 64-bit integer",
             Scalar::Uint32 | Scalar::Fixed32 => "a 32-bit integer from 0",
-            Scalar::Fixed64 => "a 64-bit integer from 0",
+            Scalar::Fixed64 | Scalar::Uint64 => "a 64-bit integer from 0",
             Scalar::Double => "a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
         })
     }
@@ -123,7 +123,9 @@ impl ScalarValue<'_> {
     }
 
     fn double<E>(self, value: f64) -> Result<(), E> {
-        self.to.fixed64(self.number, value.to_bits()); // only ever the member of a oneof
+        if value.to_bits() != 0 || self.always {
+            self.to.fixed64(self.number, value.to_bits());
+        }
         Ok(())
     }
 
@@ -140,11 +142,19 @@ impl ScalarValue<'_> {
             }
             Scalar::Int64 => i64::try_from(value).ok().map(|value| self.to.varint(number, value as u64)),
             Scalar::Uint32 => u32::try_from(value).ok().map(|value| self.to.varint(number, value.into())),
+            Scalar::Uint64 => u64::try_from(value).ok().map(|value| self.to.varint(number, value)),
+            Scalar::Sint32 => i32::try_from(value).ok().map(|value| self.to.varint(number, zigzag(value).into())),
             Scalar::Fixed32 => u32::try_from(value).ok().map(|value| self.to.fixed32(number, value)),
             Scalar::Fixed64 => u64::try_from(value).ok().map(|value| self.to.fixed64(number, value)),
+            Scalar::Sfixed64 => i64::try_from(value).ok().map(|value| self.to.fixed64(number, value as u64)),
         };
         written.ok_or_else(|| E::invalid_value(unexpected, &self))
     }
+}
+
+/// Protobuf's `sint32`: small numbers of either sign stay short.
+fn zigzag(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)) as u32
 }
 
 /// Returns a text for an error, cut short: what an error shows of a hostile request must not be as long as that is.

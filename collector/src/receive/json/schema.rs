@@ -1,9 +1,14 @@
-//! The OTLP messages that a trace request consists of: which JSON key is which field.
+//! The OTLP messages that requests consist of: which JSON key is which field.
+
+mod logs;
+mod metrics;
+
+use crate::signal::Signal;
 
 /// One message.
 pub(super) struct Message {
     pub(super) fields: &'static [Field],
-    /// At most one field may be there, and it counts even with its default value.
+    /// Every field is a [`Presence::Member`], and an absent message keeps its place in a list.
     pub(super) oneof: bool,
 }
 
@@ -11,12 +16,24 @@ pub(super) struct Field {
     pub(super) json: &'static str,
     pub(super) number: u32,
     pub(super) kind: Kind,
+    pub(super) presence: Presence,
+}
+
+/// Whether a value that is its type's default is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    Implicit,
+    Explicit,
+    /// It is, and no other member of the message may be there.
+    Member,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Scalar(Scalar),
     Strings,
+    /// Numbers without their keys.
+    Packed(Scalar),
     Message(&'static Message),
     Messages(&'static Message),
 }
@@ -32,12 +49,24 @@ pub(super) enum Scalar {
     Int32,
     Int64,
     Uint32,
+    Uint64,
+    Sint32,
     Fixed32,
     Fixed64,
+    Sfixed64,
     Double,
 }
 
-pub(super) static REQUEST: Message =
+/// Returns the message that a request of a signal is.
+pub(super) fn request(signal: Signal) -> &'static Message {
+    match signal {
+        Signal::Traces => &TRACES,
+        Signal::Logs => &logs::LOGS,
+        Signal::Metrics => &metrics::METRICS,
+    }
+}
+
+static TRACES: Message =
     Message { oneof: false, fields: &[field("resourceSpans", 1, Kind::Messages(&RESOURCE_SPANS))] };
 
 static RESOURCE_SPANS: Message = Message {
@@ -148,14 +177,14 @@ static KEY_VALUE: Message = Message {
 static ANY_VALUE: Message = Message {
     oneof: true,
     fields: &[
-        field("stringValue", 1, Kind::Scalar(Scalar::String)),
-        field("boolValue", 2, Kind::Scalar(Scalar::Bool)),
-        field("intValue", 3, Kind::Scalar(Scalar::Int64)),
-        field("doubleValue", 4, Kind::Scalar(Scalar::Double)),
-        field("arrayValue", 5, Kind::Message(&ARRAY_VALUE)),
-        field("kvlistValue", 6, Kind::Message(&KEY_VALUE_LIST)),
-        field("bytesValue", 7, Kind::Scalar(Scalar::Base64)),
-        field("stringValueStrindex", 8, Kind::Scalar(Scalar::Int32)),
+        member("stringValue", 1, Kind::Scalar(Scalar::String)),
+        member("boolValue", 2, Kind::Scalar(Scalar::Bool)),
+        member("intValue", 3, Kind::Scalar(Scalar::Int64)),
+        member("doubleValue", 4, Kind::Scalar(Scalar::Double)),
+        member("arrayValue", 5, Kind::Message(&ARRAY_VALUE)),
+        member("kvlistValue", 6, Kind::Message(&KEY_VALUE_LIST)),
+        member("bytesValue", 7, Kind::Scalar(Scalar::Base64)),
+        member("stringValueStrindex", 8, Kind::Scalar(Scalar::Int32)),
     ],
 };
 
@@ -164,5 +193,14 @@ static ARRAY_VALUE: Message = Message { oneof: false, fields: &[field("values", 
 static KEY_VALUE_LIST: Message = Message { oneof: false, fields: &[field("values", 1, Kind::Messages(&KEY_VALUE))] };
 
 const fn field(json: &'static str, number: u32, kind: Kind) -> Field {
-    Field { json, number, kind }
+    Field { json, number, kind, presence: Presence::Implicit }
+}
+
+const fn optional(json: &'static str, number: u32, kind: Kind) -> Field {
+    Field { json, number, kind, presence: Presence::Explicit }
+}
+
+/// A member of the one `oneof` that a message has.
+const fn member(json: &'static str, number: u32, kind: Kind) -> Field {
+    Field { json, number, kind, presence: Presence::Member }
 }

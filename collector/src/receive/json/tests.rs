@@ -7,7 +7,12 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::prelude::*;
 use prost::Message;
 
-use super::request;
+use super::JsonError;
+use crate::signal::Signal;
+
+fn request(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+    super::request(Signal::Traces, text, usize::MAX)
+}
 
 fn read(text: &str) -> ExportTraceServiceRequest {
     let bytes = request(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\nin: {text}"));
@@ -225,3 +230,5 @@ proptest! {
         let _ = request(text.as_bytes());
     }
 }
+
+mod signals;

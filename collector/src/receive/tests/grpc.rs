@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Request, Response};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use tonic::codec::CompressionEncoding;
@@ -11,9 +9,9 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::harness::{Answer, Collector, framed, full, gzip, protobuf, request, send};
+use super::harness::{Answer, Collector, framed, full, gzip, protobuf, request, send, zstd};
 use crate::intake::{Accepted, Refusal};
-use crate::receive::grpc::EXPORT;
+use crate::signal::Signal;
 
 async fn tonic_client(collector: &Collector) -> TraceServiceClient<Channel> {
     TraceServiceClient::connect(collector.url("")).await.unwrap()
@@ -42,13 +40,15 @@ async fn hands_on_the_bytes_that_came() {
     // No decoder would give these bytes back: a field that nobody knows.
     let unknown = [&protobuf()[..], &[0x7A, 3, 1, 2, 3]].concat();
     let members = [gzip(&unknown[..7]), gzip(&unknown[7..])].concat();
+    let frames = [zstd(&unknown[..7]), zstd(&unknown[7..])].concat();
     for (headers, body) in [
         (&[("content-type", "application/grpc")][..], framed(0, &unknown)),
         (&[("content-type", "application/grpc+proto"), ("grpc-encoding", "identity")], framed(0, &unknown)),
         (&[("content-type", "application/grpc"), ("grpc-encoding", "gzip")], framed(0, &unknown)),
         (&[("content-type", "application/grpc"), ("grpc-encoding", "gzip")], framed(1, &members)),
+        (&[("content-type", "application/grpc"), ("grpc-encoding", "zstd")], framed(1, &frames)),
     ] {
-        let response = call(&collector, EXPORT, headers, body).await;
+        let response = call(&collector, Signal::Traces.grpc_path(), headers, body).await;
         assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &[0; 5][..]), "{headers:?}");
         let received = collector.sealer.seen.lock().unwrap().pop().unwrap();
         assert_eq!(received.request, unknown, "{headers:?}");
@@ -114,15 +114,16 @@ async fn refuses_what_is_no_message() {
         ("identity", framed(2, message), 3, "its flag is neither 0 nor 1"),
         ("identity", framed(1, message), 3, "compressed, and grpc-encoding does not say how"),
         ("gzip", framed(1, message), 3, "not in gzip"),
-        ("zstd", framed(1, message), 12, "the encoding \"zstd\" is none of gzip and identity"),
+        ("zstd", framed(1, message), 3, "not in zstd"),
+        ("br", framed(1, message), 12, "the encoding \"br\" is none of gzip, zstd and identity"),
     ] {
         let headers = [("content-type", "application/grpc"), ("grpc-encoding", coding)];
-        let response = call(&collector, EXPORT, &headers, body).await;
+        let response = call(&collector, Signal::Traces.grpc_path(), &headers, body).await;
         let status = Status::from_header_map(response.headers()).unwrap();
         assert_eq!((response.status().as_u16(), status.code() as i32), (200, code), "{text}: {status}");
         assert!(status.message().contains(text), "{text}: {status}");
         let accepted = response.headers().get("grpc-accept-encoding").map(|value| value.to_str().unwrap());
-        assert_eq!(accepted, (code == 12).then_some("identity,gzip"));
+        assert_eq!(accepted, (code == 12).then_some("identity,gzip,zstd"));
     }
     assert!(collector.sealer.seen.lock().unwrap().is_empty());
     collector.ends_clean().await;
@@ -131,11 +132,12 @@ async fn refuses_what_is_no_message() {
 #[tokio::test]
 async fn has_no_other_service() {
     let collector = Collector::start("").await;
-    let mut logs = LogsServiceClient::connect(collector.url("")).await.unwrap();
-    let status = logs.export(ExportLogsServiceRequest::default()).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    let grpc = [("content-type", "application/grpc")];
+    let profiles = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
+    let response = call(&collector, profiles, &grpc, framed(0, b"")).await;
+    assert_eq!(Status::from_header_map(response.headers()).unwrap().code(), Code::Unimplemented);
     for content_type in ["application/json", "application/grpc-web", "application/grpc+json"] {
-        let response = call(&collector, EXPORT, &[("content-type", content_type)], vec![]).await;
+        let response = call(&collector, Signal::Traces.grpc_path(), &[("content-type", content_type)], vec![]).await;
         assert_eq!(response.status(), 415, "{content_type}");
     }
     collector.ends_clean().await;

@@ -18,8 +18,10 @@ use prost::Message;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
 use crate::config::Config;
+use crate::forward::Relay;
 use crate::intake::{Accepted, Intake, Received, Refusal, Submit, Submitted};
 use crate::receive::{Receive, STAGE, run};
 use crate::serve::{Health, Metrics};
@@ -35,15 +37,16 @@ pub(super) struct Collector {
 impl Collector {
     /// Starts the stage with the settings of a `[receive]` section.
     pub(super) async fn start(settings: &str) -> Self {
-        let config = Config::parse(&format!("[receive]\n{settings}")).unwrap();
+        let whole = Config::parse(&format!("[receive]\n{settings}")).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sealer, metrics, stop) = (Arc::<Sealer>::default(), Arc::new(Metrics::new()), CancellationToken::new());
         let receive = Receive {
             listeners: vec![listener],
-            config: config.receive,
+            config: whole.receive.clone(),
             stop_timeout: Duration::from_secs(5),
             intake: Intake::new(Arc::clone(&sealer) as Arc<dyn Submit>),
+            relay: Relay::new(&whole, &metrics).unwrap(),
             health: Health::of(&[STAGE]),
             metrics: Arc::clone(&metrics),
         };
@@ -161,6 +164,28 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// One frame, which says how much it holds.
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+    zstd_safe::compress(&mut frame, bytes, 3).unwrap();
+    frame
+}
+
+/// One frame, as a sender writes it that does not know yet how much will follow.
+pub(super) fn zstd_with_window(bytes: &[u8], log: u32) -> Vec<u8> {
+    let mut sender = CCtx::create();
+    sender.set_parameter(CParameter::WindowLog(log)).unwrap();
+    sender.set_parameter(CParameter::ChecksumFlag(true)).unwrap();
+    let mut frame = Vec::with_capacity(2 * zstd_safe::compress_bound(bytes.len()));
+    let mut to = OutBuffer::around(&mut frame);
+    let mut from = InBuffer::around(bytes);
+    while from.pos() < bytes.len() {
+        sender.compress_stream(&mut to, &mut from).unwrap();
+    }
+    while sender.end_stream(&mut to).unwrap() > 0 {}
+    frame
 }
 
 /// One gRPC message.

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use tonic_types::pb::Status;
 
-use super::harness::{Answer, Collector, JSON, full, gzip, protobuf, send};
+use super::harness::{Answer, Collector, JSON, full, gzip, protobuf, send, zstd, zstd_with_window};
 use crate::intake::{Accepted, Encoding, Refusal};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
@@ -46,12 +46,16 @@ async fn takes_every_content_type_and_coding() {
     let collector = Collector::start("").await;
     let (first, second) = (&protobuf()[..9], &protobuf()[9..]);
     let members = [gzip(first), gzip(second)].concat();
+    let frames = [zstd(first), zstd_with_window(second, 23)].concat();
     for (headers, body, encoding) in [
         (&[PROTOBUF][..], protobuf().to_vec(), Encoding::Protobuf),
         (&[PROTOBUF, ("content-encoding", "identity")], protobuf().to_vec(), Encoding::Protobuf),
         (&[PROTOBUF, ("content-encoding", "gzip")], gzip(&protobuf()), Encoding::Protobuf),
         (&[PROTOBUF, ("content-encoding", "X-GZIP")], gzip(&protobuf()), Encoding::Protobuf),
         (&[PROTOBUF, ("content-encoding", "gzip")], members, Encoding::Protobuf),
+        (&[PROTOBUF, ("content-encoding", "zstd")], zstd(&protobuf()), Encoding::Protobuf),
+        (&[PROTOBUF, ("content-encoding", "ZSTD")], frames, Encoding::Protobuf),
+        (&[AS_JSON, ("content-encoding", "zstd")], zstd(JSON.as_bytes()), Encoding::Json),
         (&[AS_JSON], JSON.as_bytes().to_vec(), Encoding::Json),
         (&[("content-type", "Application/JSON ; charset=utf-8")], JSON.as_bytes().to_vec(), Encoding::Json),
         (&[AS_JSON, ("content-encoding", "gzip")], gzip(JSON.as_bytes()), Encoding::Json),
@@ -159,7 +163,7 @@ async fn answers_every_refusal() {
 #[tokio::test]
 async fn refuses_what_is_no_request() {
     let collector = Collector::start("").await;
-    let gzip_header = ("content-encoding", "gzip");
+    let (gzip_header, zstd_header) = (("content-encoding", "gzip"), ("content-encoding", "zstd"));
     let cut = gzip(&protobuf());
     for (headers, body, http, message) in [
         (
@@ -171,7 +175,13 @@ async fn refuses_what_is_no_request() {
         (&[AS_JSON], b"", 400, "EOF while parsing a value"),
         (&[AS_JSON, gzip_header], b"not gzip", 400, "the request is not in gzip, as it says: "),
         (&[AS_JSON, gzip_header], &cut[..cut.len() - 1], 400, "the request is not in gzip, as it says: "),
-        (&[AS_JSON, ("content-encoding", "zstd")], b"", 415, "the encoding \\\"zstd\\\" is none of gzip and identity"),
+        (&[AS_JSON, zstd_header], b"not zstd", 400, "the request is not in zstd with a window of at most 8 MiB, as it"),
+        (
+            &[AS_JSON, ("content-encoding", "br")],
+            b"",
+            415,
+            "the encoding \\\"br\\\" is none of gzip, zstd and identity",
+        ),
         (&[("content-type", "text/plain")], b"", 415, "the content type is none of application/x-protobuf"),
         (&[], b"", 415, "the content type is none of application/x-protobuf"),
     ] {
@@ -179,7 +189,7 @@ async fn refuses_what_is_no_request() {
         let text = String::from_utf8_lossy(response.body()).into_owned();
         assert_eq!(response.status().as_u16(), http, "{headers:?} {text}");
         assert!(text.contains(&format!(r#""message":"{message}"#)), "{headers:?} {text}");
-        let accepted = if http == 415 { "gzip, identity" } else { "" };
+        let accepted = if http == 415 { "gzip, zstd, identity" } else { "" };
         assert_eq!(header(&response, "accept-encoding"), accepted, "{headers:?}");
     }
     assert!(collector.sealer.seen.lock().unwrap().is_empty());
@@ -196,7 +206,7 @@ async fn knows_one_path_and_one_method() {
         (Method::POST, "/v1/metrics", 404, ""),
         (Method::GET, "/", 404, ""),
         (Method::POST, "/v1/traces/", 404, ""),
-        (Method::POST, crate::receive::grpc::EXPORT, 415, ""),
+        (Method::POST, crate::signal::Signal::Traces.grpc_path(), 415, ""),
     ] {
         let request = Request::builder().method(&method).uri(collector.url(path)).header(AS_JSON.0, AS_JSON.1);
         let response = send(false, request.body(full(JSON)).unwrap()).await;

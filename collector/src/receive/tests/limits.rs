@@ -14,14 +14,16 @@ use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
 use super::grpc::retry_delay;
-use super::harness::{Answer, Body, Collector, Sealer, framed, full, gzip, protobuf, request, send};
+use super::harness::{
+    Answer, Body, Collector, Sealer, framed, full, gzip, protobuf, request, send, zstd, zstd_with_window,
+};
 use crate::config::Config;
-use crate::intake::{Budget, Intake, Submit};
-use crate::receive::body::Taken;
-use crate::receive::problem::Problem;
-use crate::receive::{Receiver, grpc, gzip as inflater, router};
+use crate::forward::Relay;
+use crate::intake::{Intake, Submit};
+use crate::receive::{Receiver, router};
 use crate::serve::Metrics;
 use crate::server::{Connections, Limits, Server};
+use crate::signal::Signal;
 
 const SMALL: &str = "request_bytes_max = 2000\nin_flight_bytes_max = 1000000";
 
@@ -44,6 +46,7 @@ fn chunked(chunks: usize, bytes: usize) -> Body {
 async fn refuses_what_is_too_large() {
     let collector = Collector::start(SMALL).await;
     let gzipped = &[("content-encoding", "gzip")][..];
+    let in_zstd = &[("content-encoding", "zstd")][..];
     for (headers, body, http) in [
         (&[][..], full(vec![0; 2000]), 200),
         (&[], full(vec![0; 2001]), 413),
@@ -52,6 +55,10 @@ async fn refuses_what_is_too_large() {
         (gzipped, full(gzip(&[0; 2000])), 200),
         (gzipped, full(gzip(&[0; 2001])), 413),
         (gzipped, full(gzip(&[0; 50_000_000])), 413),
+        (in_zstd, full(zstd(&[0; 2000])), 200),
+        (in_zstd, full(zstd(&[0; 2001])), 413),
+        (in_zstd, full(zstd_with_window(&[0; 2001], 20)), 413),
+        (in_zstd, full(zstd(&[0; 50_000_000])), 413),
     ] {
         let response = send(false, export(&collector, headers, body)).await;
         assert_eq!((response.status().as_u16(), response.headers().get("retry-after")), (http, None));
@@ -96,14 +103,14 @@ async fn refuses_what_is_announced_too_large() {
 /// Bytes of a request count until it is answered; over the limit others are asked to come again.
 #[tokio::test]
 async fn bounds_the_bytes_in_flight() {
-    let collector = Collector::start("request_bytes_max = 2000\nin_flight_bytes_max = 6000").await;
+    let collector = Collector::start("request_bytes_max = 2000\nin_flight_bytes_max = 8000").await;
     let mut held = Vec::new();
-    for bytes in [1500, 2000, 2000] {
+    for bytes in [1500, 2000, 2000, 2000] {
         collector.sealer.will(Answer::WhenReleased);
         held.push(tokio::spawn(send(true, export(&collector, &[], full(vec![0; bytes])))));
     }
-    collector.sealer.has_seen(3).await;
-    assert_eq!(collector.metrics.receive.in_flight_bytes.get(), 5500);
+    collector.sealer.has_seen(4).await;
+    assert_eq!(collector.metrics.receive.in_flight_bytes.get(), 7500);
 
     let refused = send(false, export(&collector, &[], full(vec![0; 501]))).await;
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
@@ -122,26 +129,9 @@ async fn bounds_the_bytes_in_flight() {
 }
 
 async fn grpc_call(collector: &Collector, bytes: usize) -> Result<(), tonic::Status> {
-    let request = Request::post(collector.url(grpc::EXPORT)).header("content-type", "application/grpc");
+    let request = Request::post(collector.url(Signal::Traces.grpc_path())).header("content-type", "application/grpc");
     let response: Response<Bytes> = send(true, request.body(full(framed(0, &vec![0; bytes]))).unwrap()).await;
     tonic::Status::from_header_map(response.headers()).map_or(Ok(()), Err)
-}
-
-/// A bomb is stopped by the budget while it inflates, and by the size limit.
-#[tokio::test]
-async fn inflates_on_the_budget() {
-    let bomb = gzip(&vec![0; 64 << 20]);
-    for (budget_bytes, bytes_max, expected) in
-        [(4 << 20, 64 << 20, "bytes are in flight"), (1 << 30, 1 << 20, "the request is over 1048576 bytes")]
-    {
-        let budget = Budget::new(budget_bytes, Default::default());
-        let mut permit = budget.permit();
-        permit.grow(bomb.len() as u64).unwrap();
-        let taken = Taken { bytes: bomb.clone().into(), permit };
-        let problem: Problem = inflater::inflate(taken, bytes_max).await.unwrap_err();
-        assert!(problem.to_string().contains(expected), "{problem}");
-        assert_eq!(budget.taken(), 0);
-    }
 }
 
 #[tokio::test]
@@ -181,11 +171,13 @@ fn connect(settings: &str) -> (DuplexStream, Arc<Sealer>) {
         connections_max: config.connections_max,
         header_timeout: config.header_timeout,
         stop_timeout: Duration::from_secs(5),
+        http1: config.http1.clone(),
         http2: config.http2.clone(),
     };
     let (sealer, stop) = (Arc::<Sealer>::default(), CancellationToken::new());
     let intake = Intake::new(Arc::clone(&sealer) as Arc<dyn Submit>);
-    let receiver = Receiver::new(config, intake, Arc::new(Metrics::new()), stop.clone());
+    let ways = (intake, Relay::default());
+    let receiver = Receiver::new(config, ways, Arc::new(Metrics::new()), stop.clone());
     let server = Server::new(router(Arc::new(receiver)), limits, Connections::default(), stop);
     let (client, io) = tokio::io::duplex(1 << 16);
     tokio::spawn(async move { server.connection(io).await });
@@ -249,6 +241,48 @@ async fn frame(client: &mut DuplexStream, of: u8) -> Vec<u8> {
             return payload;
         }
     }
+}
+
+/// RFC 6585 section 5, in both versions of HTTP; the connection of HTTP/2 lives on.
+#[tokio::test]
+async fn refuses_a_head_that_is_too_large() {
+    let collector = Collector::start("http1.buffer_bytes_max = 8192\nhttp2.header_bytes_max = 4096").await;
+    let client = super::harness::client(true);
+    let mut large = export(&collector, &[("x", &"x".repeat(5000))], full(protobuf()));
+    assert_eq!(client.request(large).await.unwrap().status(), 431);
+    assert_eq!(client.request(export(&collector, &[], full(protobuf()))).await.unwrap().status(), 200);
+    assert_eq!(collector.metrics.receive.connections.get(), 1);
+    drop(client);
+    large = export(&collector, &[("x", &"x".repeat(9000))], full(protobuf()));
+    assert_eq!(send(false, large).await.status(), 431);
+    assert_eq!(collector.sealer.seen.lock().unwrap().len(), 1);
+    collector.ends_clean().await;
+}
+
+/// More requests on one connection than it may have at once wait with the client, and each is answered.
+#[tokio::test]
+async fn limits_the_requests_of_one_connection() {
+    let collector = Collector::start("http2.streams_max = 2").await;
+    let client = super::harness::client(true);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        collector.sealer.will(Answer::WhenReleased);
+        let request = export(&collector, &[], full(protobuf()));
+        // One after the other, so that all are on the first connection.
+        let client = client.clone();
+        answers.push(tokio::spawn(async move { client.request(request).await.unwrap() }));
+        collector.sealer.has_seen(answers.len().min(2)).await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(collector.sealer.seen.lock().unwrap().len(), 2);
+    for answer in answers {
+        collector.sealer.release();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    drop(client);
+    collector.ends_clean().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,7 +50,7 @@ async fn seals_what_many_senders_submit_and_stops_cleanly() {
     let (metrics, health) = (Arc::new(Metrics::new()), Health::of(&["seal"]));
     let config = config(directory.path(), "");
     for life in 0..2 {
-        let Sealing { intake, durable, engine, deployment } = opened(&config, &metrics, &health);
+        let Sealing { intake, durable, engine, deployment, .. } = opened(&config, &metrics, &health);
         assert_eq!(deployment.as_str(), "test.example");
         assert!(health.reasons().is_empty());
         let engine = tokio::spawn(run(engine));

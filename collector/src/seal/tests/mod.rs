@@ -4,6 +4,7 @@ mod batching;
 mod conflicts;
 mod crash;
 mod engine;
+mod erasing;
 mod faults;
 mod full;
 mod lifecycle;
