@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use spanseal_collector::Running;
@@ -11,24 +10,19 @@ use spanseal_log::{DataDir, Disk};
 use spanseal_pipelines::index::{Feed, Indexer, Limits, follow};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
-use tokio_util::sync::CancellationToken;
 
-/// Adds the index to a running collector. It ends when the stream does, with everything indexed, or `grace` after the stop.
+/// Adds the index to a running collector. It ends soon after the stream does; what is not indexed by then is at the next start.
 ///
 /// # Errors
 /// When the index cannot be opened.
-pub(crate) fn spawn(
-    running: &mut Running,
-    data: &std::path::Path,
-    stop: CancellationToken,
-    grace: Duration,
-) -> anyhow::Result<()> {
+pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Result<()> {
     let mut indexer = Indexer::open(&DataDir::at(Arc::new(Disk), data)).context("the index")?;
     let mut feed = Follow { durable: running.durable().clone(), begun: false, handle: Handle::current() };
     let metrics = Arc::clone(running.metrics());
     let (done, ended) = oneshot::channel();
     // A thread and no task: SQLite blocks, and must not keep the process from ending when the grace is over.
     std::thread::Builder::new().name("index".to_owned()).spawn(move || {
+        give_way();
         let indexed = follow(&mut indexer, &mut feed, &mut |round| {
             metrics.index.events.inc_by(round.events);
             metrics.index.lag_events.set(i64::try_from(round.lag).unwrap_or(i64::MAX));
@@ -38,21 +32,27 @@ pub(crate) fn spawn(
     })?;
     let metrics = Arc::clone(running.metrics());
     running.spawn("index", async move {
-        let late = async {
-            stop.cancelled().await;
-            tokio::time::sleep(grace).await;
-        };
-        tokio::select! {
-            ended = ended => Ok(ended.context("the index's thread panicked")??),
-            () = late => {
-                let behind = metrics.index.lag_events.get();
-                tracing::warn!(behind, "the index did not catch up in the grace time; the next start goes on with it");
-                Ok(())
-            }
+        ended.await.context("the index's thread panicked")??;
+        let behind = metrics.index.lag_events.get();
+        if behind > 0 {
+            tracing::warn!(behind, "the index has not caught up; the next start goes on with it");
         }
+        Ok(())
     });
     Ok(())
 }
+
+/// Lets every other thread go first: somebody waits for what is sealed, while the index may lag.
+fn give_way() {
+    // Linux gives each thread a niceness of its own; elsewhere it would be the process's. Without it indexing is only less polite.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+#[cfg(target_os = "linux")]
+/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load and takes
+/// less than a twentieth of two cores. The least priority, 19, would stop it.
+const NICENESS: i32 = 10;
 
 /// What is durable of the collector's stream; streams that it does not write are read to their end.
 struct Follow {
@@ -68,5 +68,9 @@ impl Feed for Follow {
         }
         let Durable { stream, size, .. } = *self.durable.borrow_and_update();
         Some(Limits { sizes: BTreeMap::from([(stream, size)]), others: true })
+    }
+
+    fn is_over(&self) -> bool {
+        self.durable.has_changed().is_err()
     }
 }

@@ -121,7 +121,7 @@ pub(crate) fn pin(file: &Path, directory: &Path) -> anyhow::Result<Pinned> {
     }
     let mut pinned = Pinned { file: file.to_owned(), streams: trust.pins.len(), events: 0, first, fault: None };
     for trust in [known, trust.clone()] {
-        let report = check(directory, Some(trust), u64::MAX)?;
+        let report = check(directory, Some(trust), u64::MAX, None)?;
         if let (1, Some(named)) = (report.exit_code, report.named) {
             pinned.fault = Some(named.sentence);
             return Ok(pinned);

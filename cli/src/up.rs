@@ -128,12 +128,10 @@ async fn stop_on_signal(stop: CancellationToken) {
 /// When either cannot start.
 pub(crate) async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<Running> {
     let index = config.index.enabled.then(|| config.data_dir.clone());
-    // Before the stages' own limit, so that what is late is no failure.
-    let grace = config.grace * 4 / 5;
     let mut running = spanseal_collector::start(config, stop.clone()).await?;
     stop.run_until_cancelled(running.has_space()).await;
     if let Some(data) = index.filter(|_| !stop.is_cancelled()) {
-        crate::index::spawn(&mut running, &data, stop, grace)?;
+        crate::index::spawn(&mut running, &data)?;
     }
     Ok(running)
 }

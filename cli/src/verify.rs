@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use spanseal_ledger::trust::Trust;
 use spanseal_log::{DataDir, Disk};
-use spanseal_pipelines::check::{self, CheckpointLine, Options, Report};
+use spanseal_pipelines::check::{self, CheckpointLine, Options, Report, Resume, Resumed};
 
 use crate::text::{ago, grouped, time_of_seconds};
 
@@ -20,6 +20,7 @@ use crate::text::{ago, grouped, time_of_seconds};
 #[command(after_help = "Examples:
   spanseal verify spanseal-data --trust elsewhere/trust
   spanseal verify spanseal-data --json | jq .faults
+  spanseal verify spanseal-data --trust elsewhere/trust --resume elsewhere/verified     only what is new
 
 Exit codes: 0 holds, 1 tampered with or missing, 2 could not be checked (without --trust: everything
 could have been replaced). --verdicts makes a violated action exit 1 as well.")]
@@ -35,6 +36,10 @@ pub(crate) struct Verify {
     /// Let violated actions decide the exit code too.
     #[arg(long)]
     verdicts: bool,
+    /// File that keeps how far a verification came, to go on from there: after an interruption, or when the log has grown.
+    /// Whoever can write it can hide changes before that place; keep it with the trust file.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     output: crate::output::Output,
 }
@@ -45,7 +50,7 @@ pub(crate) struct Verify {
 /// When the directory or the trust file cannot be read.
 pub(crate) fn run(verify: &Verify) -> anyhow::Result<ExitCode> {
     let trust = verify.trust.as_deref().map(read_trust).transpose()?;
-    let report = check(&verify.directory, trust, verify.max_age)?;
+    let report = check(&verify.directory, trust, verify.max_age, verify.resume.clone())?;
     verify.output.print(&report, |report, out| write(report, out))?;
     let violated = report.totals.verdicts.get("violated").copied().unwrap_or(0);
     let code = if verify.verdicts && violated > 0 && report.exit_code == 0 { 1 } else { report.exit_code };
@@ -65,12 +70,19 @@ pub(crate) fn read_trust(path: &Path) -> anyhow::Result<Trust> {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub(crate) fn check(directory: &Path, trust: Option<Trust>, max_age_seconds: u64) -> anyhow::Result<Report> {
+pub(crate) fn check(
+    directory: &Path,
+    trust: Option<Trust>,
+    max_age_seconds: u64,
+    resume: Option<PathBuf>,
+) -> anyhow::Result<Report> {
     let options = Options {
         trust,
         now_seconds: now_seconds(),
         max_age_seconds,
         threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        chunk_bytes: check::CHUNK_BYTES,
+        resume: resume.map(|file| Resume { file, save_every: SAVE_EVERY }),
     };
     let bar = ProgressBar::no_length().with_style(style()?);
     let data = DataDir::at(Arc::new(Disk), directory);
@@ -102,6 +114,14 @@ pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let deployment = report.deployment.as_deref().unwrap_or("unknown");
     writeln!(out, "ledger    {deployment}, root log of {} leaves", grouped(report.root_log.leaves))?;
     writeln!(out, "anchor    {}", anchor(report))?;
+    for Resumed { stream, size, unix_seconds } in &report.resumed {
+        let (size, when) = (grouped(*size), time_of_seconds(*unix_seconds));
+        writeln!(
+            out,
+            "resumed   {stream} at {size}: what is before was verified on {when}, as the --resume file says"
+        )?;
+    }
+    report.started_over.iter().try_for_each(|why| writeln!(out, "restart   {why}"))?;
     for stream in &report.streams {
         writeln!(out, "stream    {}", stream.stream)?;
         writeln!(
@@ -157,6 +177,8 @@ fn list(items: impl Iterator<Item = String>) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
+/// How much is done again after an interruption.
+const SAVE_EVERY: Duration = Duration::from_secs(2);
 /// As `docs/threats.md` has it.
 const NOT_SHOWN: &str =
     "that agents told the truth, that an approval was used once only, what never arrived, that the clock was right";

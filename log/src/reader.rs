@@ -87,6 +87,26 @@ impl Reader {
         Reader::open(reader.storage, dir, owner, from)
     }
 
+    /// Begins at `from` in this segment, even if a later one has that index, too: as a reader would that read up to there.
+    /// `None` when the segment does not have whole batches (root leaves) up to it.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn open_in(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        owner: Owner,
+        from: u64,
+        segment: u64,
+    ) -> io::Result<Option<Reader>> {
+        let mut reader = Reader::unopened(storage, dir, owner, from)?;
+        if !reader.segments.contains(&segment) {
+            return Ok(None);
+        }
+        reader.enter(segment, from)?;
+        Ok((reader.next == from).then_some(reader))
+    }
+
     /// Goes no further than `limit`: indices below it. There is none at first.
     pub fn set_limit(&mut self, limit: u64) {
         if self.limit != limit {

@@ -24,6 +24,13 @@ pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// Reads any number of bytes.
+pub(crate) fn decode_any(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| decode(str::from_utf8(pair).ok()?).map(|[byte]| byte);
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +39,8 @@ mod tests {
     fn reads_what_it_writes_and_nothing_else() {
         assert_eq!(encode(&[0, 0xab, 0xff]), "00abff");
         assert_eq!(decode("00ABff"), Some([0, 0xab, 0xff]));
+        assert_eq!(decode_any("00abff"), Some(vec![0, 0xab, 0xff]));
+        assert_eq!((decode_any("00abf"), decode_any("0g")), (None, None));
         for bad in ["00abf", "00abfg", "00abff00", "+0abff", ""] {
             assert_eq!(decode::<3>(bad), None, "{bad}");
         }

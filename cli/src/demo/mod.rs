@@ -109,7 +109,7 @@ fn said(copy: &Path, trust: &Path, what: &str) -> anyhow::Result<bool> {
 }
 
 fn verified(data: &Path, trust: &Path) -> anyhow::Result<Report> {
-    verify::check(data, Some(verify::read_trust(trust)?), DAY_SECONDS)
+    verify::check(data, Some(verify::read_trust(trust)?), DAY_SECONDS, None)
 }
 
 fn title(text: &str) {

@@ -105,8 +105,8 @@ impl Template {
             let trace = number / SPANS_PER_TRACE as u64;
             let root = trace * SPANS_PER_TRACE as u64;
             let mut trace_id = [0; 16];
-            trace_id[..8].copy_from_slice(&run.to_be_bytes());
-            trace_id[8..].copy_from_slice(&trace.to_be_bytes());
+            trace_id[..8].copy_from_slice(&scattered(trace.wrapping_add(run << 20)).to_be_bytes());
+            trace_id[8..].copy_from_slice(&run.to_be_bytes());
             self.put_id(out, places.trace_id, &trace_id);
             self.put_id(out, places.span_id, &span_id(run, number));
             if let Some(parent) = places.parent_span_id {
@@ -134,7 +134,15 @@ impl Template {
 
 /// Returns the id of the run's span `number`: never zero, different in every run.
 pub(crate) fn span_id(run: u64, number: u64) -> [u8; 8] {
-    (number + 1).wrapping_add(run << 20).max(1).to_be_bytes()
+    scattered((number + 1).wrapping_add(run << 20)).max(1).to_be_bytes()
+}
+
+/// Returns another number for each, in no order, as ids of SDKs are: an index of numbers in order is much cheaper.
+fn scattered(number: u64) -> u64 {
+    // The finalizer of SplitMix64, which is one to one.
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
 }
 
 impl Places {

@@ -82,7 +82,8 @@ fn check_page(page: &str) {
     assert!(output.status.success(), "{page}\n--- script\n{script}\n--- output\n{said}\n--- error\n{error}");
 }
 
-/// A reader types the next command when the server is up; the script waits for it. `up` takes the place of its shell, so
+/// A reader types the next command when the server is up; the script waits for it, and for the index
+/// after `load`. `up` takes the place of its shell, so
 /// that the shell's job is the server.
 const PATIENT: &str = r#"spanseal() {
   if [ "$1" = up ]; then exec spanseal "$@"; fi
@@ -90,6 +91,11 @@ const PATIENT: &str = r#"spanseal() {
     for n in $(seq 100); do command spanseal health >/dev/null 2>&1 && break; sleep 0.1; done
   fi
   command spanseal "$@"
+  if [ "$1" = load ]; then
+    for n in $(seq 100); do
+      command spanseal find --data spanseal-data --service support-agent --limit 1 | grep -q '^1 found' && break; sleep 0.1
+    done
+  fi
 }"#;
 
 fn free_address() -> String {

@@ -37,6 +37,11 @@ impl Faults {
         }
     }
 
+    /// Whether nothing was found, no note either.
+    pub fn is_empty(&self) -> bool {
+        self.tampered.is_empty() && self.unchecked.is_empty() && self.notes.is_empty()
+    }
+
     /// Adds those of another list behind these.
     pub fn append(&mut self, other: Faults) {
         self.unlisted += other.unlisted;

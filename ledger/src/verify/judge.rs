@@ -4,11 +4,13 @@ use alloc::vec::Vec;
 
 use super::chain::{Chain, Ending, EpochState, Past};
 use super::faults::{Finding, ensure, same_hash};
-use super::key_events::{EventFacts, begins_with_opening, check_events};
+use super::key_events::{EventFacts, begins_with_opening, check_events, is_plain};
 use super::root_state::{EpochRoot, RootState};
 use super::{Code, Detail};
 use crate::batch::{Batch, BatchError};
-use crate::leaf::Hash;
+use crate::key::PublicKey;
+use crate::kind;
+use crate::leaf::{Hash, leaf_hash};
 use crate::seal::Seal;
 use crate::tree::Frontier;
 
@@ -17,6 +19,12 @@ use crate::tree::Frontier;
 pub struct HashedBatch<'a> {
     batch: Batch<'a>,
     leaves: Vec<Hash>,
+    /// Span events of the batch.
+    spans: u64,
+    /// Place and bytes of the events of which the kind alone does not say all: so the pass in order touches no others.
+    looked_into: Vec<(u64, &'a [u8])>,
+    /// The key that was found to have signed the seal.
+    signer: Option<PublicKey>,
 }
 
 impl<'a> HashedBatch<'a> {
@@ -26,7 +34,40 @@ impl<'a> HashedBatch<'a> {
     /// When the batch does not parse.
     pub fn parse(bytes: &'a [u8]) -> Result<HashedBatch<'a>, BatchError> {
         let batch = Batch::parse(bytes)?;
-        Ok(HashedBatch { leaves: batch.leaf_hashes(), batch })
+        let (mut leaves, mut spans, mut looked_into) = (Vec::new(), 0, Vec::new());
+        leaves.reserve_exact(usize::from(batch.seal().count));
+        for (event, place) in batch.events().zip(0..) {
+            leaves.push(leaf_hash(event));
+            match event.first().copied().unwrap_or_default() {
+                kind::SPAN => spans += 1,
+                kind if is_plain(kind) => {}
+                _ => looked_into.push((place, event)),
+            }
+        }
+        Ok(HashedBatch { batch, leaves, spans, looked_into, signer: None })
+    }
+
+    /// Span events of the batch.
+    pub(super) fn spans(&self) -> u64 {
+        self.spans
+    }
+
+    /// Index and bytes of the events that are not spans, nor of another kind that the ledger does not look into.
+    pub(super) fn looked_into(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        let first = self.batch.seal().first;
+        self.looked_into.iter().map(move |(place, event)| (first.saturating_add(*place), *event))
+    }
+
+    /// Verifies the seal's signature ahead of its turn, by the key that the root log has for its epoch.
+    pub fn verify_signature(&mut self, root: &RootState) {
+        let signed = self.batch.signed_seal();
+        let key = root.epoch(&signed.seal.stream, signed.seal.epoch).map(|epoch| epoch.key);
+        self.signer = key.filter(|key| signed.verify(key).is_ok());
+    }
+
+    /// Whether this key signed the seal: known already, or verified now.
+    fn is_signed_by(&self, key: &PublicKey) -> bool {
+        self.signer.as_ref() == Some(key) || self.batch.signed_seal().verify(key).is_ok()
     }
 
     /// The batch.
@@ -69,9 +110,9 @@ pub(super) fn judge(
         let unread = (Code::UnknownVersion, "the epoch, or the leaf that opens it, is of an unknown version");
         return Judgement { fault: Some((seal.first, unread.into())), unknown: None, spans: 0, next: None };
     }
-    let events = check_events(&hashed.batch, chain, root, view.begins);
+    let events = check_events(hashed, chain, root, view.begins);
     let key = view.registered.map(|epoch| epoch.key);
-    let signed = key.filter(|key| hashed.batch.signed_seal().verify(key).is_ok());
+    let signed = key.filter(|key| hashed.is_signed_by(key));
     let tree = view.grow(frontier, &hashed.leaves);
 
     let fault = first_fault(&view, &events, signed.is_some(), &tree);

@@ -2,6 +2,7 @@
 
 use super::chain::{Chain, Ending};
 use super::faults::{Finding, ensure, same_hash, same_number};
+use super::judge::HashedBatch;
 use super::root_state::RootState;
 use super::{Code, Detail};
 use crate::batch::Batch;
@@ -35,25 +36,20 @@ fn is_opening(event: &[u8]) -> bool {
     event.starts_with(&[kind::KEY, 0x01])
 }
 
-/// Looks at every event of a batch, which begins an epoch or goes on with one.
-pub(super) fn check_events(batch: &Batch<'_>, chain: &Chain, root: &RootState, begins: bool) -> EventFacts {
-    let seal = batch.seal();
-    let mut facts = EventFacts::default();
-    for (event, index) in batch.events().zip(seal.first..) {
+/// Looks at the events of a batch, which begins an epoch or goes on with one.
+pub(super) fn check_events(hashed: &HashedBatch<'_>, chain: &Chain, root: &RootState, begins: bool) -> EventFacts {
+    let seal = hashed.batch().seal();
+    let mut facts = EventFacts { spans: hashed.spans(), ..EventFacts::default() };
+    for (index, event) in hashed.looked_into() {
         let place = Place { chain, root, seal, index, begins };
         // The kind byte is there: no event is empty.
         let checked = match event.first().copied().unwrap_or_default() {
-            kind::SPAN => {
-                facts.spans += 1;
-                Ok(())
-            }
             kind::GAP => Gap::parse(event).map(|_| ()).map_err(unparsed),
             kind::KEY => {
                 let checked = place.check_key_event(event);
                 facts.ending = Place::ending(event, &checked);
                 checked.map(|_| ())
             }
-            other if kind::is_known(other) => Ok(()),
             _ => Err((Code::UnknownVersion, "the kind of the event is unknown").into()),
         };
         match checked {
@@ -63,6 +59,11 @@ pub(super) fn check_events(batch: &Batch<'_>, chain: &Chain, root: &RootState, b
         }
     }
     facts
+}
+
+/// Whether the ledger knows the kind and does not look into its events.
+pub(super) fn is_plain(event_kind: u8) -> bool {
+    kind::is_known(event_kind) && !matches!(event_kind, kind::GAP | kind::KEY)
 }
 
 fn unparsed(error: KeyEventError) -> Finding {

@@ -130,4 +130,7 @@ pub enum ResumeError {
     /// Its seal is not signed by its epoch's key.
     #[error("the seal of the stored position does not verify")]
     BadSignature,
+    /// A checkpoint, a pin or a root leaf speaks of its size or a smaller one, and is not what was compared there.
+    #[error("what is signed for sizes up to the stored position is not what it was compared with")]
+    OtherClaims,
 }

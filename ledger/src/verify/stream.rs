@@ -27,18 +27,18 @@ pub struct StreamVerifier {
     frontier: Option<Frontier>,
     /// Nothing more can be checked: the stream goes on in an unknown version.
     ended: bool,
-    counts: Counts,
+    pub(super) counts: Counts,
     /// What the checkpoint and the pin say, or why they are refused.
-    checkpoint: Option<VerifiedCheckpoint>,
-    pin: Option<VerifiedCheckpoint>,
-    pin_holds: bool,
+    pub(super) checkpoint: Option<VerifiedCheckpoint>,
+    pub(super) pin: Option<VerifiedCheckpoint>,
+    pub(super) pin_holds: bool,
     claims: Vec<Claim>,
     /// Step 2.
     faults: Faults,
     /// Step 3.
     claim_faults: Faults,
     /// Sizes up to here have been compared with what was signed for them.
-    compared: Option<u64>,
+    pub(super) compared: Option<u64>,
 }
 
 /// What was verified.
@@ -99,6 +99,15 @@ impl StreamVerifier {
     /// Where the verifier stands; `None` before the first batch, and once the tree is lost.
     pub fn position(&self) -> Option<Position> {
         Position::of(&self.chain)
+    }
+
+    /// The stream's checkpoint, if it was given and verified.
+    pub fn checkpoint(&self) -> Option<&VerifiedCheckpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    pub(super) fn has_found_nothing(&self) -> bool {
+        !self.ended && !self.chain.adrift && self.faults.is_empty() && self.claim_faults.is_empty()
     }
 
     /// The next index.
@@ -277,7 +286,7 @@ impl StreamVerifier {
         }
     }
 
-    fn take_notes(&mut self, root: &RootState, note: Option<&[u8]>) {
+    pub(super) fn take_notes(&mut self, root: &RootState, note: Option<&[u8]>) {
         let stream = self.chain.stream;
         let note =
             note.map(|note| verify_stream_note(note, &stream, root).map_err(|finding| finding.at(Some(stream), None)));
@@ -300,7 +309,7 @@ impl StreamVerifier {
     }
 
     /// Compares the sizes reached since the last time with what was signed for them.
-    fn compare(&mut self, root: &RootState) {
+    pub(super) fn compare(&mut self, root: &RootState) {
         let from = self.compared.map_or(0, |size| size + 1);
         let size = self.chain.size;
         for claim in self.claims_in(root, from..=size) {

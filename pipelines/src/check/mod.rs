@@ -1,17 +1,19 @@
 //! Verifies a data directory, without a key or a connection: `docs/format.md` section 14, and section 15 besides.
 //!
 //! ```text
-//! root log -> keys, epochs, streams      each stream: read -> hash, examine (all cores) -> chain, tree, signatures (in order)
-//!                                                                                        -> references, payload records
+//! root log -> keys, epochs, streams      each stream: read -> hash, signature, examine (all cores) -> chain, tree (in order)
+//!                                                                                     -> references, payload records
 //! ```
 //! It only reads, and may run while a collector writes. Memory does not grow with the log.
 
 mod chunk;
 mod content;
+mod going_on;
 mod kinds;
 mod payloads;
 mod references;
 mod report;
+mod resume;
 mod root_log;
 mod stream;
 
@@ -19,16 +21,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use spanseal_ledger::StreamId;
 use spanseal_ledger::trust::Trust;
 use spanseal_ledger::verify::{Fault, Freshness, Report as LedgerReport, RootState};
 use spanseal_log::{DataDir, Owner, Reader, segment};
 
+use chunk::Chunk;
+use going_on::Begun;
+use resume::ResumeFile;
 use root_log::RootCheck;
-use stream::{StreamCheck, StreamChecked};
+use stream::StreamChecked;
 
-pub use report::{CheckpointLine, Finding, Report, RootLogReport, StreamReport, Totals};
+pub use report::{CheckpointLine, Finding, Report, Resumed, RootLogReport, StreamReport, Totals};
 
 /// What a verification rests on.
 #[derive(Debug, Clone)]
@@ -40,7 +46,21 @@ pub struct Options {
     /// A newest pin that is older cannot vouch for now.
     pub max_age_seconds: u64,
     pub threads: NonZeroUsize,
+    /// How much of the log is worked on at a time.
+    pub chunk_bytes: u64,
+    pub resume: Option<Resume>,
 }
+
+/// Where a verification saves how far it came, and goes on from.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    /// Believed as far as the trust file is: it must be kept as that is.
+    pub file: PathBuf,
+    pub save_every: Duration,
+}
+
+/// Enough for all cores, little enough for any machine.
+pub const CHUNK_BYTES: u64 = 16 << 20;
 
 /// How far a verification is, in bytes of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +77,8 @@ pub enum CheckError {
     NoLog { path: PathBuf },
     #[error("{} cannot be read", path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("{} cannot be read or written, to go on from", path.display())]
+    Resume { path: PathBuf, source: io::Error },
 }
 
 /// Verifies everything in a data directory.
@@ -89,6 +111,7 @@ impl Reading<'_> {
         let notes = self.stream_notes()?;
         let root_note = self.note(&Owner::RootLog)?;
         let root = self.root_log(root_note.as_deref())?;
+        let mut file = self.resume_file(&root)?;
         let streams = self.data.streams().map_err(|source| self.unreadable("streams", source))?;
         let sizes = streams.iter().map(|stream| self.log_bytes(&Owner::Stream(*stream)));
         let total = sizes.sum::<Result<u64, _>>()?;
@@ -96,9 +119,12 @@ impl Reading<'_> {
         meter.advance(0);
         let mut totals = Totals::default();
         let mut all = Vec::new();
+        let mut resumed = Vec::new();
         for stream in streams {
             let note = notes.get(&stream).and_then(Option::as_deref);
-            let checked = self.stream(&root, stream, note, &mut meter)?;
+            let begun = self.begin(&root, stream, note, &mut file)?;
+            resumed.extend(begun.resumed.clone());
+            let checked = self.stream(&root, begun, &mut file, &mut meter)?;
             totals.count(&checked.counts);
             totals.events += checked.report.counts.events;
             totals.batches += checked.report.counts.batches;
@@ -111,7 +137,16 @@ impl Reading<'_> {
         let freshness =
             Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
         let ledger = LedgerReport::new(&root, reports, freshness);
-        Ok(Report::new(&ledger, root.deployment().map(ToString::to_string), totals))
+        let report = Report::new(&ledger, root.deployment().map(ToString::to_string), totals);
+        Ok(Report { resumed, started_over: file.map(|file| file.started_over).unwrap_or_default(), ..report })
+    }
+
+    fn resume_file(&self, root: &RootState) -> Result<Option<ResumeFile>, CheckError> {
+        let Some(resume) = &self.options.resume else { return Ok(None) };
+        let file = ResumeFile::open(&resume.file, self.options.now_seconds, resume.save_every);
+        let mut file = file.map_err(|source| CheckError::Resume { path: resume.file.clone(), source })?;
+        file.begin(root);
+        Ok(Some(file))
     }
 
     fn root_log(&self, note: Option<&[u8]>) -> Result<RootState, CheckError> {
@@ -126,20 +161,34 @@ impl Reading<'_> {
     fn stream(
         &self,
         root: &RootState,
-        stream: StreamId,
-        note: Option<&[u8]>,
+        begun: Begun<'_>,
+        file: &mut Option<ResumeFile>,
         meter: &mut Meter<'_>,
     ) -> Result<StreamChecked, CheckError> {
-        let mut check = StreamCheck::new(root, stream, note);
-        let mut reader = self.reader(Owner::Stream(stream))?;
-        let mut chunk = Vec::new();
+        let Begun { mut check, mut reader, .. } = begun;
+        let Options { threads, chunk_bytes, .. } = *self.options;
+        meter.advance(check.log_bytes());
+        let (mut chunk, mut ahead) = (Chunk::default(), Chunk::default());
+        let mut read = chunk.read(&mut reader, chunk_bytes);
         loop {
-            let read = chunk::read(&mut reader, &mut chunk).map_err(|source| self.unreadable("streams", source))?;
+            read.map_err(|source| self.unreadable("streams", source))?;
             if chunk.is_empty() {
                 return Ok(check.finish());
             }
-            chunk::examine(&chunk, self.options.threads).into_iter().for_each(|piece| check.take(piece));
-            meter.advance(read);
+            let mut point = None;
+            let read_ahead = || ahead.read(&mut reader, chunk_bytes);
+            read = chunk.examine(root, threads, read_ahead, &mut |piece, log_bytes| {
+                check.take(piece, log_bytes);
+                if file.is_some() && check.is_at_checkpoint() {
+                    point = check.point().or(point.take());
+                }
+            });
+            if let Some(file) = file {
+                let point = point.or_else(|| if file.is_due() { check.point() } else { None });
+                point.map_or(Ok(()), |point| self.save(file, check.stream(), point))?;
+            }
+            meter.advance(chunk.log_bytes());
+            std::mem::swap(&mut chunk, &mut ahead);
         }
     }
 

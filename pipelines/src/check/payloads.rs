@@ -7,6 +7,7 @@ use spanseal_ledger::verify::{Code, Detail};
 use spanseal_ledger::{Hash, StreamId};
 
 use super::content::{ContentFault, ListedPayload};
+use crate::hex;
 use crate::payload::{NoHead, PayloadHead};
 
 /// A payload record, hashed and read.
@@ -39,6 +40,18 @@ struct Waiting {
 impl Payloads {
     pub(super) fn new(stream: StreamId) -> Self {
         Self { stream, waiting: HashMap::new(), seen: HashSet::new(), again: Vec::new(), batches: 0 }
+    }
+
+    /// Returns the ids of the segment's records so far, once each was listed and none stands there again.
+    pub(super) fn settled(&self) -> Option<Vec<String>> {
+        let settled = self.waiting.is_empty() && self.again.is_empty();
+        settled.then(|| self.seen.iter().map(|id| hex::encode(id)).collect())
+    }
+
+    /// Goes on in a segment that has these records.
+    pub(super) fn from_settled(stream: StreamId, ids: &[String]) -> Option<Self> {
+        let seen = ids.iter().map(|id| hex::decode(id)).collect::<Option<_>>()?;
+        Some(Self { seen, ..Self::new(stream) })
     }
 
     /// Takes a record in. False when there are more that nothing lists than one batch can list.

@@ -20,6 +20,21 @@ impl Targets {
         Self { run: 0, epoch: 0, whats: vec![What::Unspecified; RUN] }
     }
 
+    /// Returns index and number of what the next events of this epoch may refer to.
+    pub(super) fn list(&self, epoch: u32) -> Vec<(u64, i32)> {
+        let numbered = (self.run << RUN_BITS..).zip(&self.whats).filter(|_| self.epoch == epoch);
+        numbered.filter(|(_, what)| **what != What::Unspecified).map(|(index, what)| (index, *what as i32)).collect()
+    }
+
+    /// Goes on from such a list.
+    pub(super) fn from_list(epoch: u32, list: &[(u64, i32)]) -> Self {
+        let mut targets = Self::new();
+        for (index, what) in list {
+            targets.take(epoch, *index, What::try_from(*what).unwrap_or(What::Unspecified));
+        }
+        targets
+    }
+
     /// Checks the references of a batch, and takes its resource events in.
     pub(super) fn check(&mut self, epoch: u32, content: &Content, mut found: impl FnMut(ContentFault)) {
         let mut resources = content.resources.iter().peekable();

@@ -19,6 +19,12 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
     pub root_log: RootLogReport,
+    /// What was not gone through again, because a file says that it was verified before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Resumed>,
+    /// Why such a file was not gone on from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub started_over: Vec<String>,
     pub streams: Vec<StreamReport>,
     /// The finding that decides, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,6 +37,16 @@ pub struct Report {
     /// Findings that are not listed.
     pub unlisted: u64,
     pub totals: Totals,
+}
+
+/// A stream that was gone on with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resumed {
+    pub stream: String,
+    /// Events below it were not looked at again.
+    pub size: u64,
+    /// When they were verified, in seconds since the Unix epoch.
+    pub unix_seconds: u64,
 }
 
 /// The root log's part.
@@ -108,6 +124,8 @@ impl Report {
                 leaves: ledger.root_leaves,
                 checkpoint: ledger.root_checkpoint.as_ref().map(CheckpointLine::new),
             },
+            resumed: Vec::new(),
+            started_over: Vec::new(),
             streams: ledger.streams.iter().map(|stream| StreamReport::new(stream, ledger)).collect(),
             named: ledger.named().filter(decides).map(Finding::new),
             faults: findings(&ledger.faults.tampered),

@@ -10,6 +10,8 @@ use super::content::{Content, ContentCounts, ContentFault, EventReference};
 use super::kinds::{Kind, Kinds};
 use super::payloads::Payloads;
 use super::references::Targets;
+use super::resume::Point;
+use crate::hex;
 
 /// Verifies one stream as it is fed its pieces.
 pub(super) struct StreamCheck<'r> {
@@ -24,6 +26,10 @@ pub(super) struct StreamCheck<'r> {
     superseded: Vec<Superseded>,
     counts: ContentCounts,
     payload_records: u64,
+    /// Of the log, up to what was taken last.
+    log_bytes: u64,
+    /// Of the batch that was taken last.
+    segment: u64,
 }
 
 struct Superseded {
@@ -53,13 +59,80 @@ impl<'r> StreamCheck<'r> {
             superseded: Vec::new(),
             counts: ContentCounts::default(),
             payload_records: 0,
+            log_bytes: 0,
+            segment: 0,
         }
     }
 
-    pub(super) fn take(&mut self, piece: Examined<'_>) {
+    /// Goes on from a point; `None` when the ledger's verifier cannot, or the point does not parse.
+    pub(super) fn go_on(root: &'r RootState, point: &Point, note: Option<&[u8]>) -> Option<Self> {
+        let midway = point.midway()?;
+        let seal = &midway.position().seal().seal;
+        let elsewhere = |(from, stream, to, span): &(u64, String, u64, bool)| {
+            Some(EventReference { from: *from, stream: Some(stream.parse().ok()?), to: *to, span: *span })
+        };
+        Some(Self {
+            verifier: StreamVerifier::go_on(root, &midway, note).ok()?,
+            targets: Targets::from_list(seal.epoch, &point.targets),
+            payloads: Payloads::from_settled(seal.stream, &point.payloads)?,
+            kinds: Kinds::from_text(&point.kinds)?,
+            elsewhere: point.elsewhere.iter().map(elsewhere).collect::<Option<_>>()?,
+            counts: ContentCounts {
+                kinds: point.counts_of_kinds.as_slice().try_into().ok()?,
+                verdicts: point.counts_of_verdicts.as_slice().try_into().ok()?,
+            },
+            payload_records: point.payload_records,
+            log_bytes: point.log_bytes,
+            segment: point.segment,
+            ..Self::new(root, seal.stream, None)
+        })
+    }
+
+    /// Returns the point reached, if nothing was found and nothing waits; the bytes before are left to be filled in.
+    pub(super) fn point(&self) -> Option<Point> {
+        let settled = self.superseded.is_empty() && self.root.faults().is_empty();
+        let payloads = self.payloads.settled().filter(|_| settled)?;
+        let midway = self.verifier.midway(self.root)?;
+        let elsewhere = |reference: &EventReference| {
+            Some((reference.from, reference.stream?.to_string(), reference.to, reference.span))
+        };
+        Some(Point {
+            segment: self.segment,
+            midway: hex::encode(&midway.encode()),
+            kinds: self.kinds.to_text(),
+            targets: self.targets.list(midway.position().seal().seal.epoch),
+            payloads,
+            elsewhere: self.elsewhere.iter().filter_map(elsewhere).collect(),
+            counts_of_kinds: self.counts.kinds.to_vec(),
+            counts_of_verdicts: self.counts.verdicts.to_vec(),
+            payload_records: self.payload_records,
+            log_bytes: self.log_bytes,
+            ..Point::default()
+        })
+    }
+
+    /// Whether the checkpoint ends here: later points are not covered by it.
+    pub(super) fn is_at_checkpoint(&self) -> bool {
+        self.verifier.checkpoint().is_some_and(|checkpoint| checkpoint.size() == self.verifier.next_index())
+    }
+
+    pub(super) fn stream(&self) -> StreamId {
+        self.verifier.stream()
+    }
+
+    /// How much of the log it is, from its beginning.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.log_bytes
+    }
+
+    pub(super) fn take(&mut self, piece: Examined<'_>, log_bytes: u64) {
+        self.log_bytes += log_bytes;
         match piece {
             Examined::SegmentStart(start) => self.segment(start),
-            Examined::Batch(Ok(batch)) => self.batch(&batch.hashed, &batch.content),
+            Examined::Batch(Ok(batch)) => {
+                self.segment = batch.segment;
+                self.batch(&batch.hashed, &batch.content);
+            }
             Examined::Batch(Err(error)) => drop(self.verifier.malformed(self.root, error)),
             Examined::Payload(facts) => {
                 self.payload_records += 1;

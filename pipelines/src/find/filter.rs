@@ -128,8 +128,9 @@ fn attribute(connection: &Connection, keys: &[&str], typed: &str) -> rusqlite::R
     let resources = format!("SELECT id FROM resource_attr WHERE {pair}");
     let of_resource: Option<i64> =
         connection.prepare(&resources)?.query_row(params_from_iter(&values), |row| row.get(0)).optional()?;
-    let mut ids = format!("SELECT id FROM attr WHERE {pair}");
-    let mut check = format!("EXISTS (SELECT 1 FROM attr WHERE {pair} AND id = e.id)");
+    let mut ids = format!("SELECT block << 6 | n FROM attr CROSS JOIN bit WHERE {pair} AND bits >> n & 1");
+    let mut check =
+        format!("EXISTS (SELECT 1 FROM attr WHERE {pair} AND block = e.id >> 6 AND bits >> (e.id & 63) & 1)");
     if of_resource.is_some() {
         ids = format!("{ids} UNION ALL SELECT id FROM event WHERE resource IN ({resources})");
         check = format!("({check} OR +e.resource IN ({resources}))");

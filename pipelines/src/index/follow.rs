@@ -38,6 +38,11 @@ pub trait Feed {
     /// Waits until there may be more, and says how far streams may be read; `None` ends the indexing. The first call
     /// returns at once.
     fn wait(&mut self) -> Option<Limits>;
+
+    /// Whether the process is to end: what is not indexed by then is left to its next start.
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// What one round of indexing did.
@@ -48,8 +53,8 @@ pub struct Indexed {
     pub lag: u64,
 }
 
-/// Indexes until the feed ends; what may be read by then is indexed first. On a full disk it waits for the feed, and tries
-/// again.
+/// Indexes until the feed ends; what may be read by then is indexed first, unless the feed is over. On a full disk it waits
+/// for the feed, and tries again.
 ///
 /// # Errors
 /// When the index cannot be written otherwise, or the log cannot be read. Nothing is lost: the next start goes on from the cursor.
@@ -64,7 +69,7 @@ pub fn follow(indexer: &mut Indexer, feed: &mut dyn Feed, on_round: &mut dyn FnM
                 round => round?,
             };
             on_round(round);
-            if round.events == 0 {
+            if round.events == 0 || feed.is_over() {
                 break;
             }
         }

@@ -10,7 +10,7 @@ use spanseal_log::{DataDir, Item, Owner, Reader};
 use tracing::{error, warn};
 
 use super::follow::{Indexed, Limits};
-use super::store::Store;
+use super::store::{Store, Upkeep};
 use super::tail::Tail;
 
 /// Verifies batches and writes what they say into the index, with the cursor in the same transaction.
@@ -48,19 +48,19 @@ impl Indexer {
     /// # Errors
     /// When the index cannot be written or the root log not be read.
     pub fn open(data: &DataDir) -> Result<Self, IndexError> {
-        Self::open_at(data, &data.index())
+        Self::open_at(data, &data.index(), Upkeep::Live)
     }
 
-    pub(super) fn open_at(data: &DataDir, path: &Path) -> Result<Self, IndexError> {
+    pub(super) fn open_at(data: &DataDir, path: &Path, upkeep: Upkeep) -> Result<Self, IndexError> {
         if !path.exists() {
             remove(path)?; // the WAL of an index that is gone would be read into the new one
         }
-        let store = match Store::open(path)? {
+        let store = match Store::open(path, upkeep)? {
             Some(store) => store,
             None => {
                 warn!(path = %path.display(), "the index is of another version and is made anew");
                 remove(path)?;
-                Store::open(path)?.ok_or(rusqlite::Error::InvalidQuery)?
+                Store::open(path, upkeep)?.ok_or(rusqlite::Error::InvalidQuery)?
             }
         };
         Ok(Self { data: data.clone(), store, root: Root::open(data)?, tails: BTreeMap::new() })

@@ -5,6 +5,8 @@
 //! ```
 //! A stream is indexed as far as it verifies. Where it does not, indexing stops with the fault, which searches then show.
 
+mod attributes;
+mod dictionary;
 mod follow;
 mod indexer;
 mod progress;
@@ -12,6 +14,7 @@ mod reindex;
 mod row;
 mod schema;
 pub(crate) mod store;
+mod subtrees;
 mod tail;
 pub(crate) mod value;
 

@@ -7,6 +7,7 @@ use spanseal_log::DataDir;
 
 use super::follow::{Indexed, Limits};
 use super::indexer::{IndexError, Indexer, beside, remove};
+use super::store::Upkeep;
 
 /// The index was not made anew; the old one is as it was, unless `Replace` says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,8 @@ pub enum ReindexError {
     Running(#[source] io::Error),
     #[error(transparent)]
     Index(#[from] IndexError),
+    #[error("{} cannot be synced", path.display())]
+    Sync { path: PathBuf, source: io::Error },
     #[error("{} cannot be put in place; the next start makes it anew", path.display())]
     Replace { path: PathBuf, source: io::Error },
 }
@@ -23,7 +26,7 @@ pub enum ReindexError {
 /// Indexes everything that verifies, under the lock of the data directory; returns how many events.
 ///
 /// The steps, in this order:
-/// 1. The new index is written beside the old one. A crash here leaves the old one.
+/// 1. The new index is written beside the old one, and synced. A crash here leaves the old one.
 /// 2. The old one is removed, then its WAL. A crash from here on leaves none: it is made anew at the next start.
 /// 3. The new one is renamed.
 ///
@@ -33,7 +36,7 @@ pub fn reindex(data: &DataDir, on_round: &mut dyn FnMut(Indexed)) -> Result<u64,
     let _lock = data.storage().lock(&data.root().join("lock")).map_err(ReindexError::Running)?;
     let (path, new) = (data.index(), beside(&data.index(), ".new"));
     remove(&new)?;
-    let mut indexer = Indexer::open_at(data, &new)?;
+    let mut indexer = Indexer::open_at(data, &new, Upkeep::Anew)?;
     let mut events = 0;
     loop {
         let round = indexer.round(&Limits::none())?;
@@ -44,6 +47,8 @@ pub fn reindex(data: &DataDir, on_round: &mut dyn FnMut(Indexed)) -> Result<u64,
         events += round.events;
     }
     indexer.into_store().close().map_err(IndexError::from)?;
+    let synced = std::fs::File::open(&new).and_then(|file| file.sync_all());
+    synced.map_err(|source| ReindexError::Sync { path: new.clone(), source })?;
     remove(&path)?;
     std::fs::rename(&new, &path).map_err(|source| ReindexError::Replace { path, source })?;
     Ok(events)

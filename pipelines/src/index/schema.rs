@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::facet::Facet;
 
 /// Grows with every change to the tables. An index of another version is made anew, never altered.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
 /// Makes the tables in an empty database.
 ///
@@ -14,10 +14,13 @@ pub(crate) const VERSION: i32 = 2;
 ///   narrow and are written side by side.
 /// - `event` has what a list shows. `start` is the span's, or the time of an event that is no span. Its facets are numbers in `text`, and have no index of their own: they are searched
 ///   through `attr`, by every key that says them.
-/// - `attr` has the attributes of spans, `resource_attr` those of the resource events that spans refer to.
+/// - `attr` has the attributes of spans: for 64 events at a time, which of them have a key with a value. Most values are
+///   common, so that these are far fewer rows than one an event. `resource_attr` has those of the resource events that
+///   spans refer to. `bit` has the numbers 0 to 63, to make ids of bits.
 /// - `subject` has the events with values under a subject's key, with their payload records and those records' bytes, and,
 ///   with no records, the events that say that the key was destroyed.
-/// - `run` has the subtree root of every full run of 256 events, so that a proof needs no more of the log than one run.
+/// - `run` has the subtree root of every full run of 256 events (height 8) and of every 256 such runs (height 16), so that
+///   a proof needs one run of the log and a few hundred of these rows, however long the log is.
 /// - `stream.next`, and `head` beside it, are the cursor. They change in the transaction that writes the rows before them.
 pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let facets: String = Facet::ALL.iter().map(|facet| format!(", \"{}\" INTEGER", facet.name())).collect();
@@ -30,7 +33,7 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
            id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
            segment INTEGER NOT NULL, offset INTEGER NOT NULL, wall INTEGER NOT NULL);
          CREATE UNIQUE INDEX batch_place ON batch(stream, first);
-         CREATE TABLE run(stream INTEGER NOT NULL, run INTEGER NOT NULL, root BLOB NOT NULL, PRIMARY KEY(stream, run)) WITHOUT ROWID;
+         CREATE TABLE run(stream INTEGER NOT NULL, height INTEGER NOT NULL, number INTEGER NOT NULL, root BLOB NOT NULL, PRIMARY KEY(stream, height, number)) WITHOUT ROWID;
          CREATE TABLE event(
            id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, trace BLOB, span BLOB, parent BLOB, resource INTEGER,
            received INTEGER, start INTEGER NOT NULL, end INTEGER, status INTEGER, verdict INTEGER, name INTEGER, service INTEGER{facets});
@@ -48,7 +51,10 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
          CREATE INDEX subject_event ON subject(id);
          CREATE TABLE text(id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
          CREATE TABLE attr_key(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
-         CREATE TABLE attr(key INTEGER NOT NULL, value NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(key, value, id)) WITHOUT ROWID;
+         CREATE TABLE attr(
+           key INTEGER NOT NULL, value NOT NULL, block INTEGER NOT NULL, bits INTEGER NOT NULL, PRIMARY KEY(key, value, block)) WITHOUT ROWID;
+         CREATE TABLE bit(n INTEGER PRIMARY KEY);
+         INSERT INTO bit SELECT value FROM (WITH RECURSIVE number(value) AS (SELECT 0 UNION ALL SELECT value + 1 FROM number WHERE value < 63) SELECT value FROM number);
          CREATE TABLE resource_attr(key INTEGER NOT NULL, value NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(key, value, id)) WITHOUT ROWID;
          PRAGMA user_version = {VERSION};
          COMMIT;"

@@ -1,6 +1,6 @@
 //! Rows in and out of the index's tables, one transaction at a time.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params};
 use spanseal_ledger::Hash;
 use spanseal_log::Place;
 
+use super::attributes::Attributes;
+use super::dictionary::Dictionary;
 use super::schema;
 use super::value::{Value, clip};
 use crate::facet::Facet;
@@ -18,7 +20,17 @@ pub(crate) struct Store {
     texts: Dictionary,
     keys: Dictionary,
     next_id: i64,
-    attributes: Vec<Attribute>,
+    attributes: Attributes,
+}
+
+/// What becomes of an index when the process or the machine stops while it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// WAL with `synchronous = NORMAL`: a crash of the machine may take the last transactions back, but each as a whole, and
+    /// the cursor goes back with the rows. The log is durable, so they are only indexed once more.
+    Live,
+    /// It is thrown away: nothing is kept to go back to, and syncing is the caller's.
+    Anew,
 }
 
 /// Everything that the index knows of one event.
@@ -87,31 +99,25 @@ pub(crate) struct FaultRow {
     pub(crate) text: String,
 }
 
-struct Attribute {
-    table: Table,
-    key: i64,
-    value: Value,
-    id: i64,
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Table {
-    Span,
-    Resource,
-}
-
 impl Store {
     /// Opens the index at the path, or makes it; `None` when what is there is of another version.
-    ///
-    /// WAL with `synchronous = NORMAL`: a crash of the machine may take the last transactions back, but each as a whole,
-    /// and the cursor goes back with the rows. The log is durable, so they are only indexed once more.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Option<Self>> {
+    pub(crate) fn open(path: &Path, upkeep: Upkeep) -> rusqlite::Result<Option<Self>> {
         let connection = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_URI)?;
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
-        connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+        match upkeep {
+            Upkeep::Live => {
+                connection.pragma_update(None, "journal_mode", "WAL")?;
+                connection.pragma_update(None, "synchronous", "NORMAL")?;
+                connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+                connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+                connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+            }
+            Upkeep::Anew => {
+                connection.pragma_update(None, "journal_mode", "OFF")?;
+                connection.pragma_update(None, "synchronous", "OFF")?;
+                connection.pragma_update(None, "cache_size", CACHE_ANEW_KIB)?;
+            }
+        }
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
@@ -121,7 +127,7 @@ impl Store {
         }
         let next_id = connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM event", [], |row| row.get(0))?;
         let (texts, keys) = (Dictionary::new("text", "value"), Dictionary::new("attr_key", "key"));
-        Ok(Some(Self { connection, texts, keys, next_id, attributes: Vec::new() }))
+        Ok(Some(Self { connection, texts, keys, next_id, attributes: Attributes::default() }))
     }
 
     /// Does the work in one transaction: all of it is kept, or nothing.
@@ -132,7 +138,7 @@ impl Store {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let next_id = self.next_id;
         let outcome = work(self).and_then(|value| {
-            self.write_attributes()?;
+            self.attributes.write(&self.connection)?;
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
@@ -170,8 +176,7 @@ impl Store {
         }
         for (key, value) in event.attributes {
             let key = self.keys.id(&self.connection, &key)?;
-            let table = if event.kind == RESOURCE { Table::Resource } else { Table::Span };
-            self.attributes.push(Attribute { table, key, value, id });
+            self.attributes.add(event.kind == RESOURCE, key, value, id);
         }
         Ok(id)
     }
@@ -208,31 +213,22 @@ impl Store {
         text.map(|text| self.texts.id(&self.connection, &clip(text))).transpose()
     }
 
-    /// Writes what was gathered, sorted: the table is clustered by (key, value), so neighbours go in together.
-    fn write_attributes(&mut self) -> rusqlite::Result<()> {
-        self.attributes.sort_unstable_by(|a, b| {
-            let order = (&a.table, a.key).cmp(&(&b.table, b.key));
-            order.then_with(|| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal)).then(a.id.cmp(&b.id))
-        });
-        let mut spans = self.connection.prepare_cached("INSERT OR IGNORE INTO attr VALUES(?, ?, ?)")?;
-        let mut resources = self.connection.prepare_cached("INSERT OR IGNORE INTO resource_attr VALUES(?, ?, ?)")?;
-        for Attribute { table, key, value, id } in self.attributes.drain(..) {
-            let statement = if table == Table::Span { &mut spans } else { &mut resources };
-            statement.execute(params![key, value, id])?;
-        }
-        Ok(())
-    }
-
     /// Puts a later verdict in the place of the first.
     pub(crate) fn set_verdict(&self, row: i64, verdict: i32) -> rusqlite::Result<()> {
         self.connection.prepare_cached("UPDATE event SET verdict = ? WHERE id = ?")?.execute(params![verdict, row])?;
         Ok(())
     }
 
-    /// Writes the subtree root of a full run of 256 events.
-    pub(crate) fn add_run(&self, stream: i64, run: u64, root: &[u8; 32]) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("INSERT INTO run VALUES(?, ?, ?)")?.execute(params![stream, int(run), root])?;
+    /// Writes the root of a full subtree.
+    pub(crate) fn add_run(&self, stream: i64, height: u8, number: u64, root: &Hash) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached("INSERT INTO run VALUES(?, ?, ?, ?)")?;
+        insert.execute(params![stream, height, int(number), root])?;
         Ok(())
+    }
+
+    /// Returns the roots of a stream's full subtrees with these numbers, as [`runs`] does.
+    pub(crate) fn runs(&self, stream: &[u8; 16], height: u8, numbers: Range<u64>) -> rusqlite::Result<Vec<Hash>> {
+        runs(&self.connection, stream, height, numbers)
     }
 
     pub(crate) fn streams(&self) -> rusqlite::Result<Vec<StreamRow>> {
@@ -320,68 +316,40 @@ pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Op
     found.optional()
 }
 
-/// Returns where the batch that holds a stream's index was found.
-pub(crate) fn place_of(connection: &Connection, stream: &[u8; 16], index: u64) -> rusqlite::Result<Option<Place>> {
-    let select = "SELECT segment, offset FROM batch WHERE stream = (SELECT ordinal FROM stream WHERE id = ?1)
+/// Returns the first index of the batch that holds a stream's index, and where it was found.
+pub(crate) fn batch_at(
+    connection: &Connection,
+    stream: &[u8; 16],
+    index: u64,
+) -> rusqlite::Result<Option<(u64, Place)>> {
+    let select = "SELECT first, segment, offset FROM batch WHERE stream = (SELECT ordinal FROM stream WHERE id = ?1)
         AND first <= ?2 AND ?2 < first + count ORDER BY first DESC LIMIT 1";
     let mut statement = connection.prepare_cached(select)?;
     let found = statement.query_row(params![stream, int(index)], |row| {
-        Ok(Place { segment: unsigned(row.get(0)?), offset: unsigned(row.get(1)?) })
+        Ok((unsigned(row.get(0)?), Place { segment: unsigned(row.get(1)?), offset: unsigned(row.get(2)?) }))
     });
     found.optional()
 }
 
-/// Returns the roots of a stream's full runs from the first on, below `full`, as far as they are there without a gap.
-pub(crate) fn runs(connection: &Connection, stream: &[u8; 16], full: u64) -> rusqlite::Result<Vec<Hash>> {
-    let select =
-        "SELECT run, root FROM run WHERE stream = (SELECT ordinal FROM stream WHERE id = ?) AND run < ? ORDER BY run";
+/// Returns the roots of a stream's full subtrees with these numbers, as far as they are there without a gap.
+pub(crate) fn runs(
+    connection: &Connection,
+    stream: &[u8; 16],
+    height: u8,
+    numbers: Range<u64>,
+) -> rusqlite::Result<Vec<Hash>> {
+    let select = "SELECT number, root FROM run WHERE stream = (SELECT ordinal FROM stream WHERE id = ?)
+        AND height = ? AND number >= ? AND number < ? ORDER BY number";
     let mut statement = connection.prepare_cached(select)?;
-    let mut rows = statement.query(params![stream, int(full)])?;
+    let mut rows = statement.query(params![stream, height, int(numbers.start), int(numbers.end)])?;
     let mut roots = Vec::new();
     while let Some(row) = rows.next()? {
-        if unsigned(row.get(0)?) != roots.len() as u64 {
+        if unsigned(row.get(0)?) != numbers.start + roots.len() as u64 {
             break;
         }
         roots.push(row.get(1)?);
     }
     Ok(roots)
-}
-
-/// Texts and their numbers; the commonest are remembered.
-struct Dictionary {
-    select: String,
-    insert: String,
-    known: HashMap<String, i64>,
-}
-
-impl Dictionary {
-    fn new(table: &str, column: &str) -> Self {
-        Self {
-            select: format!("SELECT id FROM {table} WHERE {column} = ?"),
-            insert: format!("INSERT INTO {table}({column}) VALUES(?)"),
-            known: HashMap::new(),
-        }
-    }
-
-    fn id(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
-        if let Some(id) = self.known.get(text) {
-            return Ok(*id);
-        }
-        let found = connection.prepare_cached(&self.select)?.query_row([text], |row| row.get(0)).optional()?;
-        let id = match found {
-            Some(id) => id,
-            None => connection.prepare_cached(&self.insert)?.insert([text])?,
-        };
-        if self.known.len() >= KNOWN_MAX {
-            self.known.clear();
-        }
-        self.known.insert(text.to_owned(), id);
-        Ok(id)
-    }
-
-    fn forget(&mut self) {
-        self.known.clear();
-    }
 }
 
 /// Returns the number as SQLite holds it. Times after 2262 and indices beyond 2^63 become the largest.
@@ -398,6 +366,12 @@ const RESOURCE: u8 = 2;
 const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?)";
 const BUSY: Duration = Duration::from_secs(10);
 const CACHE_KIB: i64 = -32_768;
+/// Pages of the indexes by random ids stay in memory up to some million events.
+const CACHE_ANEW_KIB: i64 = -262_144;
 const WAL_BYTES_MAX: i64 = 64 << 20;
+/// A page that is written again in so many goes into the database once. As large as the limit above.
+const WAL_PAGES: i64 = 16_384;
 const STATEMENTS: usize = 32;
-const KNOWN_MAX: usize = 50_000;
+/// Height of the subtree over a run of 256 events, and of the one over 256 runs.
+pub(crate) const RUN_HEIGHT: u8 = 8;
+pub(crate) const BLOCK_HEIGHT: u8 = 16;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use spanseal_ledger::leaf::plain_hash;
-use spanseal_ledger::tree::root_of;
 use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
 use spanseal_ledger::{Hash, StreamId};
 use spanseal_log::{DataDir, Item, Owner, Place, Reader};
@@ -14,6 +14,7 @@ use spanseal_schemas::kind;
 use super::indexer::IndexError;
 use super::row::{self, Resource, Rows};
 use super::store::{BatchRow, FaultRow, Store};
+use super::subtrees::{RUN, Subtrees};
 use crate::payload::PayloadHead;
 
 pub(super) struct Tail {
@@ -23,13 +24,18 @@ pub(super) struct Tail {
     verifier: StreamVerifier,
     /// The index up to which there are rows.
     next: u64,
-    run: Run,
+    subtrees: Subtrees,
     resources: HashMap<u64, Resource>,
     /// Payload records of the batch to come, and where the first of them is.
     coming: (Payloads, Option<Place>),
     /// The time of the last seal.
     wall: u64,
     fault: Option<FaultRow>,
+}
+
+enum Read {
+    Batch(Record),
+    Damaged,
 }
 
 /// A batch and what stands with it.
@@ -56,14 +62,14 @@ impl Tail {
         let verifier = resumed.unwrap_or_else(|_| StreamVerifier::new(root, stream, None));
         let open =
             |from| Reader::open(data.shared_storage(), &data.log(&Owner::Stream(stream)), Owner::Stream(stream), from);
-        let run = Run::read(&mut open(next - next % RUN)?, next)?;
+        let subtrees = Subtrees::read(&mut open(next - next % RUN)?, store, stream, next)?;
         let tail = Self {
             stream,
             ordinal,
             reader: open(next)?,
             verifier,
             next,
-            run,
+            subtrees,
             resources: HashMap::new(),
             coming: Default::default(),
             wall: 0,
@@ -97,23 +103,26 @@ impl Tail {
     /// Indexes what comes next below the limit, in one transaction with the cursor; returns how many events.
     pub(super) fn advance(&mut self, store: &mut Store, root: &RootState, limit: u64) -> Result<u64, IndexError> {
         self.reader.set_limit(limit);
-        let (batches, damaged) = self.read()?;
-        if batches.is_empty() && !damaged {
-            return Ok(0);
-        }
-        let before = self.next;
-        store.transaction(|store| {
-            for record in &batches {
+        let Some(first) = self.read()? else { return Ok(0) };
+        let (before, began) = (self.next, Instant::now());
+        store.transaction(|store| -> Result<(), IndexError> {
+            let mut read = Some(first);
+            while let Some(found) = read {
                 // Taken before: a batch that is refused may take the verifier's tree along.
                 let reached = self.verifier.position();
-                if let Err(fault) = self.batch(store, root, record)? {
+                let refused = match &found {
+                    Read::Batch(record) => self.batch(store, root, record)?.err(),
+                    Read::Damaged => {
+                        self.stop(Code::Damaged, "damaged: a record cannot be read".to_owned());
+                        break;
+                    }
+                };
+                if let Some(fault) = refused {
                     self.stop(fault.code, fault.to_string());
-                    self.save(store, reached)?;
-                    return Ok(());
+                    return self.save(store, reached);
                 }
-            }
-            if damaged {
-                self.stop(Code::Damaged, "damaged: a record cannot be read".to_owned());
+                let full = self.verifier.next_index() - before >= ROUND_EVENTS || began.elapsed() >= ROUND_TIME;
+                read = if full { None } else { self.read()? };
             }
             self.save(store, self.verifier.position())
         })?;
@@ -129,32 +138,29 @@ impl Tail {
         Ok(store.set_fault(self.ordinal, self.fault.as_ref())?)
     }
 
-    /// Reads some batches, and says whether something cannot be read behind them.
-    fn read(&mut self) -> io::Result<(Vec<Record>, bool)> {
-        let mut batches = Vec::new();
-        let mut events = 0;
-        while events < ROUND_EVENTS {
-            match self.reader.read_next()? {
-                Some(Item::Payload { bytes, place }) => {
+    /// Reads the next batch, or that something cannot be read.
+    fn read(&mut self) -> io::Result<Option<Read>> {
+        while let Some(item) = self.reader.read_next()? {
+            match item {
+                Item::Payload { bytes, place } => {
                     let (payloads, first) = &mut self.coming;
                     first.get_or_insert(place);
                     if let Ok(head) = PayloadHead::read(bytes) {
                         payloads.insert(plain_hash(bytes), (head.subject, bytes.len() as u64));
                     }
                 }
-                Some(Item::Batch { count, bytes, place, .. }) => {
+                Item::Batch { bytes, place, .. } => {
                     let (payloads, first) = std::mem::take(&mut self.coming);
-                    batches.push(Record { bytes: bytes.to_vec(), place: first.unwrap_or(place), payloads });
-                    events += usize::from(count.max(1));
+                    let record = Record { bytes: bytes.to_vec(), place: first.unwrap_or(place), payloads };
+                    return Ok(Some(Read::Batch(record)));
                 }
                 // What stood before the end of a segment belongs to no batch.
-                Some(Item::SegmentStart(_)) => self.coming = Default::default(),
-                Some(Item::Damaged { .. }) => return Ok((batches, true)),
-                Some(_) => {}
-                None => break,
+                Item::SegmentStart(_) => self.coming = Default::default(),
+                Item::Damaged { .. } => return Ok(Some(Read::Damaged)),
+                _ => {}
             }
         }
-        Ok((batches, false))
+        Ok(None)
     }
 
     fn batch(&mut self, store: &mut Store, root: &RootState, record: &Record) -> Result<Result<(), Fault>, IndexError> {
@@ -178,9 +184,7 @@ impl Tail {
         })?;
         for ((event, leaf), index) in hashed.batch().events().zip(hashed.leaves()).zip(seal.first..) {
             self.event(store, event, index, (seal.wall, &record.payloads))?;
-            if let Some(root) = self.run.push(*leaf) {
-                store.add_run(self.ordinal, index / RUN, &root)?;
-            }
+            self.subtrees.push(*leaf, |height, root| store.add_run(self.ordinal, height, index >> height, root))?;
         }
         Ok(Ok(()))
     }
@@ -258,33 +262,8 @@ impl Rows for StreamRows<'_> {
     }
 }
 
-/// The leaves of the run of 256 events that is not full yet.
-#[derive(Debug, Default)]
-struct Run(Vec<Hash>);
-
-impl Run {
-    /// Reads the leaves from the start of a run up to an index.
-    fn read(reader: &mut Reader, until: u64) -> io::Result<Self> {
-        reader.set_limit(until);
-        let mut leaves = Vec::new();
-        while let Some(item) = reader.read_next()? {
-            if let Item::Batch { bytes, .. } = item
-                && let Ok(hashed) = HashedBatch::parse(bytes)
-            {
-                leaves.extend_from_slice(hashed.leaves());
-            }
-        }
-        Ok(Self(leaves))
-    }
-
-    /// Takes the next leaf; returns the root of the run when it is full.
-    fn push(&mut self, leaf: Hash) -> Option<Hash> {
-        self.0.push(leaf);
-        (self.0.len() as u64 == RUN).then(|| root_of(&std::mem::take(&mut self.0)))
-    }
-}
-
-const RUN: u64 = 256;
-/// Events of one transaction: enough that sorting them pays, few enough to be undone without regret.
-const ROUND_EVENTS: usize = 4096;
+/// Events of one transaction: the more, the fewer times a page of an index by random ids is written; few enough to be held.
+const ROUND_EVENTS: u64 = 16_384;
+/// On a busy machine it is fewer, so that nobody waits long for a round to end.
+const ROUND_TIME: Duration = Duration::from_secs(1);
 const RESOURCES_MAX: usize = 8192;

@@ -11,7 +11,7 @@ use spanseal_log::{DataDir, Item, Owner, Reader};
 use spanseal_schemas::event::{AssessmentEvent, ConflictEvent, Cut, EventRef, FindingEvent};
 use spanseal_schemas::{cut, envelope, kind, scan};
 
-use crate::index::store::{batch_of, unsigned};
+use crate::index::store::{batch_at, batch_of, unsigned};
 use crate::index::{Index, Progress};
 
 /// Events that bear on an answer, in the order of streams and indices.
@@ -43,6 +43,7 @@ pub(super) fn event_of(index: &Index, row: i64) -> rusqlite::Result<Option<Event
 /// many events were gone through.
 pub(super) fn unindexed_trace(
     data: &DataDir,
+    index: Option<&Index>,
     progress: &Progress,
     trace: &[u8; 16],
     events: &mut Events,
@@ -50,8 +51,7 @@ pub(super) fn unindexed_trace(
     let mut searched = 0;
     for stream in data.streams()? {
         let from = progress.of(stream);
-        let owner = Owner::Stream(stream);
-        let mut reader = Reader::open(data.shared_storage(), &data.log(&owner), owner, from)?;
+        let mut reader = reader_at(data, index, stream, from)?;
         while let Some(item) = reader.read_next()? {
             let Item::Batch { bytes, .. } = item else { continue };
             let Ok(batch) = Batch::parse(bytes) else { continue };
@@ -67,6 +67,18 @@ pub(super) fn unindexed_trace(
         }
     }
     Ok(searched)
+}
+
+/// Opens a stream at an index, by way of the last batch that is indexed: its place is known, that of the next is not.
+fn reader_at(data: &DataDir, index: Option<&Index>, stream: StreamId, from: u64) -> io::Result<Reader> {
+    let owner = Owner::Stream(stream);
+    let (storage, dir) = (data.shared_storage(), data.log(&owner));
+    let last =
+        index.zip(from.checked_sub(1)).and_then(|(index, last)| batch_at(index.connection(), &stream.0, last).ok()?);
+    match last {
+        Some((first, place)) => Reader::open_at(storage, &dir, owner, first, place),
+        None => Reader::open(storage, &dir, owner, from),
+    }
 }
 
 fn concerns(event: &[u8], stream: StreamId, trace: &[u8; 16], found: &Events) -> bool {

@@ -132,7 +132,7 @@ fn search(data: &DataDir, index: Option<&Index>, trace: &[u8; 16]) -> Result<Sea
     // Before the index is searched: what is indexed meanwhile is then found twice, and not missed.
     let progress = index.map(Index::progress).transpose()?.unwrap_or_default();
     let mut events = index.map(|index| gather::indexed_trace(index, trace)).transpose()?.unwrap_or_default();
-    let unindexed = gather::unindexed_trace(data, &progress, trace, &mut events)?;
+    let unindexed = gather::unindexed_trace(data, index, &progress, trace, &mut events)?;
     Ok(Searched { events, size: progress.indexed + unindexed })
 }
 

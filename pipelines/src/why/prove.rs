@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 
 use spanseal_ledger::checkpoint::VerifiedCheckpoint;
 use spanseal_ledger::proof::{prove_inclusion, verify_inclusion};
+use spanseal_ledger::root_leaf::{RootLeaf, RootOp};
 use spanseal_ledger::tree::root_of;
 use spanseal_ledger::verify::{RootState, RootVerifier, StreamVerifier};
 use spanseal_ledger::{EventId, Hash, StreamId};
@@ -16,6 +18,7 @@ use super::levels::Levels;
 use super::runs::{Found, RUN, Runs};
 use crate::hex;
 use crate::index::Index;
+use crate::index::store::{BLOCK_HEIGHT, RUN_HEIGHT, batch_at, runs};
 
 /// What proofs rest on: the root log's keys, and each stream's checkpoint.
 pub(super) struct Prover {
@@ -23,7 +26,10 @@ pub(super) struct Prover {
     root: RootState,
     index: Option<Index>,
     checkpoints: HashMap<StreamId, Option<VerifiedCheckpoint>>,
+    /// Over the blocks of a stream at a size.
     trees: HashMap<(StreamId, u64), Option<Rc<Levels>>>,
+    /// Over the runs of a block at a size.
+    blocks: HashMap<(StreamId, u64, u64), Rc<Levels>>,
 }
 
 impl Prover {
@@ -38,20 +44,12 @@ impl Prover {
             notes.insert(stream, data.read_checkpoint(&Owner::Stream(stream)).unwrap_or_default());
         }
         let root_note = data.read_checkpoint(&Owner::RootLog).unwrap_or_default();
-        let mut verifier = RootVerifier::new(None);
-        let mut reader = Reader::open(data.shared_storage(), &data.log(&Owner::RootLog), Owner::RootLog, 0)?;
-        while let Some(item) = reader.read_next()? {
-            if let Item::RootLeaf { bytes, .. } = item {
-                // One that is refused has no effect, and what rests on it is refused in its turn.
-                let _ = verifier.push(bytes);
-            }
-        }
-        let root = verifier.finish(root_note.as_deref());
+        let root = read_root_log(data, root_note.as_deref())?;
         let verified = |(stream, note): (StreamId, Option<Vec<u8>>)| {
             (stream, StreamVerifier::new(&root, stream, note.as_deref()).finish(&root).checkpoint)
         };
         let checkpoints = notes.into_iter().map(verified).collect();
-        Ok(Self { data: data.clone(), root, index, checkpoints, trees: HashMap::new() })
+        Ok(Self { data: data.clone(), root, index, checkpoints, trees: HashMap::new(), blocks: HashMap::new() })
     }
 
     pub(super) fn index(&self) -> Option<&Index> {
@@ -62,7 +60,7 @@ impl Prover {
     pub(super) fn hint(&self, event: EventId) -> Option<LogPlace> {
         let connection = self.index.as_ref()?.connection();
         let first = event.index - event.index % RUN;
-        crate::index::store::place_of(connection, &event.stream.0, first).ok().flatten()
+        batch_at(connection, &event.stream.0, first).ok().flatten().map(|(_, place)| place)
     }
 
     /// Proves an event.
@@ -118,16 +116,18 @@ impl Prover {
         })
     }
 
-    fn path(&self, event: EventId, size: u64, tree: &Levels, runs: &mut Runs) -> io::Result<Vec<Hash>> {
+    fn path(&mut self, event: EventId, size: u64, tree: &Levels, runs: &mut Runs) -> io::Result<Vec<Hash>> {
         let run = runs.of(event.stream, event.index, self.hint(event))?;
         let first = event.index - event.index % RUN;
         let leaves = leaves_below(&run.leaves, size - first);
         let mut path = prove_inclusion(event.index % RUN, leaves).unwrap_or_default();
-        path.extend(tree.path(usize::try_from(event.index / RUN).unwrap_or(usize::MAX)));
+        let block = event.index / BLOCK;
+        path.extend(self.block(event.stream, block, size, runs)?.path(place(event.index % BLOCK / RUN)));
+        path.extend(tree.path(place(block)));
         Ok(path)
     }
 
-    /// Returns the tree over the runs of a stream at a size; `None` when too many of them would have to be hashed.
+    /// Returns the tree over the blocks of a stream at a size; `None` when too many runs would have to be hashed.
     fn tree(&mut self, stream: StreamId, size: u64, runs: &mut Runs) -> io::Result<Option<Rc<Levels>>> {
         if let Some(tree) = self.trees.get(&(stream, size)) {
             return Ok(tree.clone());
@@ -137,23 +137,75 @@ impl Prover {
         Ok(tree)
     }
 
-    /// Takes the roots of full runs from the index, and those that are not there yet from the log. Nothing is believed:
-    /// the tree must hash to what is signed.
-    fn grow(&self, stream: StreamId, size: u64, runs: &mut Runs) -> io::Result<Option<Levels>> {
-        let full = size / RUN;
-        let known = self.index.as_ref().map(|index| crate::index::store::runs(index.connection(), &stream.0, full));
-        let mut nodes = known.and_then(Result::ok).unwrap_or_default();
-        if full - nodes.len() as u64 > HASHED_RUNS_MAX {
+    /// Takes the roots of full blocks from the index, and makes those that are not there yet. Nothing is believed: the tree
+    /// must hash to what is signed.
+    fn grow(&mut self, stream: StreamId, size: u64, runs: &mut Runs) -> io::Result<Option<Levels>> {
+        let mut nodes = self.indexed(stream, BLOCK_HEIGHT, 0..size / BLOCK);
+        let rest = nodes.len() as u64 * (BLOCK / RUN)..size / RUN;
+        let indexed = self.indexed(stream, RUN_HEIGHT, rest.clone()).len() as u64;
+        if rest.end - rest.start - indexed > HASHED_RUNS_MAX {
             return Ok(None);
         }
-        let missing = nodes.len() as u64..size.div_ceil(RUN);
-        for number in missing {
+        for block in nodes.len() as u64..size.div_ceil(BLOCK) {
+            nodes.push(self.block(stream, block, size, runs)?.root());
+        }
+        Ok(Some(Levels::over(nodes)))
+    }
+
+    /// Returns the tree over the runs of one block at a size: full ones from the index as far as they are there, others
+    /// from the log.
+    fn block(&mut self, stream: StreamId, block: u64, size: u64, runs: &mut Runs) -> io::Result<Rc<Levels>> {
+        if let Some(levels) = self.blocks.get(&(stream, block, size)) {
+            return Ok(Rc::clone(levels));
+        }
+        let (first, end) = (block * (BLOCK / RUN), (block + 1) * (BLOCK / RUN));
+        let mut nodes = self.indexed(stream, RUN_HEIGHT, first..end.min(size / RUN));
+        for number in first + nodes.len() as u64..end.min(size.div_ceil(RUN)) {
             let index = number * RUN;
             let run = runs.of(stream, index, self.hint(EventId { stream, index }))?;
             nodes.push(root_of(leaves_below(&run.leaves, size - index)));
         }
-        Ok(Some(Levels::over(nodes)))
+        let levels = Rc::new(Levels::over(nodes));
+        self.blocks.insert((stream, block, size), Rc::clone(&levels));
+        Ok(levels)
     }
+
+    fn indexed(&self, stream: StreamId, height: u8, numbers: Range<u64>) -> Vec<Hash> {
+        let index = self.index.as_ref();
+        let found = index.map(|index| runs(index.connection(), &stream.0, height, numbers));
+        found.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// Verifies the root log, but for the sizes of streams that a later leaf goes beyond: there are thousands a day, and no proof
+/// rests on them.
+fn read_root_log(data: &DataDir, note: Option<&[u8]>) -> io::Result<RootState> {
+    let mut reader = Reader::open(data.shared_storage(), &data.log(&Owner::RootLog), Owner::RootLog, 0)?;
+    let (mut leaves, mut last) = (Vec::new(), HashMap::new());
+    while let Some(item) = reader.read_next()? {
+        if let Item::RootLeaf { bytes, .. } = item {
+            let at = RootLeaf::parse(bytes).ok().and_then(|leaf| match leaf.op {
+                RootOp::StreamCheckpoint(at) => Some(at.stream),
+                _ => None,
+            });
+            last.extend(at.map(|stream| (stream, leaves.len())));
+            leaves.push((at, bytes.to_vec()));
+        }
+    }
+    let mut verifier = RootVerifier::new(None);
+    for (place, (at, bytes)) in leaves.iter().enumerate() {
+        if at.is_some_and(|stream| last.get(&stream) != Some(&place)) {
+            verifier.pass(bytes);
+        } else {
+            // One that is refused has no effect, and what rests on it is refused in its turn.
+            let _ = verifier.push(bytes);
+        }
+    }
+    Ok(verifier.finish(note))
+}
+
+fn place(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn leaves_below(leaves: &[Hash], count: u64) -> &[Hash] {
@@ -168,5 +220,6 @@ fn refused(because: &str) -> Proof {
     Proof::Refused { because: because.to_owned() }
 }
 
+const BLOCK: u64 = 1 << BLOCK_HEIGHT;
 /// A million events: hashed in about a second.
 const HASHED_RUNS_MAX: u64 = 4096;

@@ -18,6 +18,8 @@ fn options(world: &World) -> Options {
         now_seconds: world.wall / crate::world::SECOND,
         max_age_seconds: 3600,
         threads: NonZeroUsize::new(2).unwrap(),
+        chunk_bytes: spanseal_pipelines::check::CHUNK_BYTES,
+        resume: None,
     }
 }
 

@@ -101,7 +101,7 @@ fn follows_a_feed_to_its_end_and_says_how_far_behind_it_is() {
     let mut world = World::with_stream();
     world.seal_spans(0, &spans(1, 5));
     let first = Limits { sizes: BTreeMap::from([(world.stream(0), world.size(0))]), others: true };
-    world.seal_spans(0, &spans(2, 5000));
+    world.seal_spans(0, &spans(2, 20_000));
     let last = Limits { sizes: BTreeMap::from([(world.stream(0), world.size(0))]), others: true };
     let mut rounds = Vec::new();
     let mut indexer = Indexer::open(&world.data).unwrap();

@@ -4,6 +4,7 @@
 mod check;
 mod find;
 mod index;
+mod resume;
 mod subject;
 mod why;
 mod world;

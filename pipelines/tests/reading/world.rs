@@ -283,6 +283,22 @@ impl World {
         plain_hash(&record)
     }
 
+    /// Begins another segment.
+    pub(crate) fn new_segment(&mut self, s: usize) {
+        let (owner, start) = (Owner::Stream(self.stream(s)), self.streams[s].start());
+        let dir = self.data.log(&owner);
+        self.streams[s].writer = Writer::open(self.data.shared_storage(), &dir, owner, start).unwrap();
+    }
+
+    /// Says in the root log alone that the last epoch ended at an earlier head.
+    pub(crate) fn close_epoch_at(&mut self, s: usize, head: &Head) {
+        let size = StreamSize { stream: head.stream, size: head.frontier.size(), root: head.frontier.root() };
+        let identity = key(Role::Identity);
+        let closed_by = ClosedBy::Identity(&identity);
+        let leaf = self.submission().close_epoch(closed_by, self.streams[s].epoch, size, head.seal_hash);
+        self.root_leaf(&leaf);
+    }
+
     /// Writes the streams' and the root log's notes as of now.
     pub(crate) fn checkpoint(&mut self) {
         for s in 0..self.streams.len() {
@@ -340,10 +356,13 @@ impl Stream {
         StreamSize { stream: self.id, size: self.head.frontier.size(), root: self.head.frontier.root() }
     }
 
-    fn commit(&mut self) {
+    fn start(&self) -> SegmentStart {
         let (first, seal_hash) = (self.head.frontier.size(), self.head.seal_hash);
-        let end = SegmentStart { first, seal_hash, frontier: self.head.frontier.clone() };
-        let _ = self.writer.commit(end).unwrap();
+        SegmentStart { first, seal_hash, frontier: self.head.frontier.clone() }
+    }
+
+    fn commit(&mut self) {
+        let _ = self.writer.commit(self.start()).unwrap();
     }
 }
 

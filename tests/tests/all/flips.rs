@@ -58,6 +58,8 @@ fn verify(ledger: &Ledger) -> Report {
         now_seconds: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs(),
         max_age_seconds: 3600,
         threads: NonZeroUsize::MIN,
+        chunk_bytes: spanseal_pipelines::check::CHUNK_BYTES,
+        resume: None,
     };
     check(&DataDir::at(Arc::new(Disk), &ledger.data()), &options, &mut |_| ()).unwrap()
 }
