@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use spanseal_ledger::trust::Trust;
 use spanseal_log::{DataDir, Disk};
-use spanseal_pipelines::check::{Options, Report, check};
+use spanseal_pipelines::check::{CHUNK_BYTES, Options, Report, check};
 use tempfile::TempDir;
 
 use crate::python::Verifier;
@@ -148,7 +148,14 @@ impl Drop for Python {
 fn in_rust(data: &Path, trust: &PathBuf, now_seconds: u64) -> Answer {
     let unusable = Answer { exit: 2, named: json!("error"), complete: BTreeMap::new() };
     let Ok(Ok(trust)) = std::fs::read_to_string(trust).map(|text| Trust::parse(&text)) else { return unusable };
-    let options = Options { trust: Some(trust), now_seconds, max_age_seconds: MAX_AGE, threads: NonZeroUsize::MIN };
+    let options = Options {
+        trust: Some(trust),
+        now_seconds,
+        max_age_seconds: MAX_AGE,
+        threads: NonZeroUsize::MIN,
+        chunk_bytes: CHUNK_BYTES,
+        resume: None,
+    };
     check(&DataDir::at(Arc::new(Disk), data), &options, &mut |_| ()).map_or(unusable, |report| of_rust(&report))
 }
 
