@@ -3,7 +3,8 @@
 
     cargo build --release --bin spanseal
     cargo build --release -p spanseal-tests --example passthrough
-    tests/bench/write.py --spanseal target/release/spanseal --passthrough target/release/examples/passthrough [--rotel rotel]
+    tests/real/install.sh rotel
+    tests/bench/write.py --spanseal target/release/spanseal --passthrough target/release/examples/passthrough
 
 Generator and server share this machine's cores. Spans are of about 1.2 KB with 20 attributes, requests of 512 unless
 said otherwise. CPU time is the server's alone, taken after it has drained. Figures are only worth comparing within one run:
@@ -57,11 +58,17 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spanseal", required=True, help="the binary, built in release")
     parser.add_argument("--passthrough", help="the example that decodes and encodes each request")
-    parser.add_argument("--rotel", help="the rotel program, from PyPI")
+    parser.add_argument("--rotel", default=installed_rotel(), help="the rotel program, if not that of install.sh")
     parser.add_argument("--spans", type=int, default=2_000_000, help="spans of one measurement")
     parser.add_argument("--seconds", type=int, default=20, help="seconds of one measurement at a rate")
     parser.add_argument("--folder", help="where the data directories go; not on tmpfs, whose fsync does nothing")
     return parser.parse_args()
+
+
+def installed_rotel():
+    """Returns the program that `tests/real/install.sh rotel` put into the cache, or None."""
+    cache = pathlib.Path(os.environ.get("SPANSEAL_REAL_CACHE") or pathlib.Path.home() / ".cache" / "spanseal-real")
+    return next((str(path) for path in cache.glob("rotel/lib/*/site-packages/rotel/rotel-agent")), None)
 
 
 class Unmeasurable(Exception):
@@ -239,7 +246,7 @@ def others(bench):
         bench.row("closed loop again", ours)
     for name, program in [("prost decode and encode", bench.options.passthrough), ("rotel, blackhole", bench.options.rotel)]:
         if not program:
-            print(f"{name:<34} skipped: not given")
+            print(f"{name:<34} skipped: not there")
             continue
         with other(bench, name, program) as (address, pid):
             figures = bench.load(address, pid)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real OTLP clients and backends that run.py drives, into a cache folder outside the repository.
 #
-#   install.sh [python] [phoenix] [node] [otelcol]      (all four without arguments)
+#   install.sh [python] [phoenix] [node] [otelcol] [rotel]      (the first four without arguments)
 #
 # The folder is $SPANSEAL_REAL_CACHE, else ~/.cache/spanseal-real. A component that is there in the wanted version
 # is left alone, so this may run before every test. One line a component says what became of it:
@@ -11,6 +11,7 @@ set -uo pipefail
 
 python_packages=(opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp==1.45.2 cryptography==50.0.2)
 phoenix_packages=(arize-phoenix==20.26.1)
+rotel_packages=(rotel==0.0.1a15)
 builder_package=go.opentelemetry.io/collector/cmd/builder@v0.155.0
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,8 +23,8 @@ main() {
   mkdir -p "$cache/logs" || exit 1
   for component in "$@"; do
     case $component in
-      python | phoenix | node | otelcol) install "$component" || failures=1 ;;
-      *) echo "install.sh: no component $component; there are python, phoenix, node, otelcol" >&2; exit 2 ;;
+      python | phoenix | node | otelcol | rotel) install "$component" || failures=1 ;;
+      *) echo "install.sh: no component $component; there are python, phoenix, node, otelcol, rotel" >&2; exit 2 ;;
     esac
   done
   exit "$failures"
@@ -52,6 +53,7 @@ missing_for_python() {
   else older "$(python3 -c 'import platform; print(platform.python_version())')" 3.10 python3; fi
 }
 missing_for_phoenix() { missing_for_python; }
+missing_for_rotel() { missing_for_python; }
 missing_for_node() {
   if ! command -v node >/dev/null; then echo "no node"
   elif ! command -v npm >/dev/null; then echo "no npm"
@@ -71,11 +73,13 @@ older() {
 # version_of_X prints all that X depends on: when it changes, X is installed anew.
 version_of_python() { echo "$(python3 --version) ${python_packages[*]}"; }
 version_of_phoenix() { echo "$(python3 --version) ${phoenix_packages[*]}"; }
+version_of_rotel() { echo "$(python3 --version) ${rotel_packages[*]}"; }
 version_of_node() { echo "$(node --version) $(cat "$here/package.json" "$here/package-lock.json" | cksum)"; }
 version_of_otelcol() { echo "$(go env GOVERSION) $builder_package $(cksum <"$here/otelcol.yaml")"; }
 
 install_python() { fill_venv "$cache/python" "${python_packages[@]}"; }
 install_phoenix() { fill_venv "$cache/phoenix" "${phoenix_packages[@]}"; }
+install_rotel() { fill_venv "$cache/rotel" "${rotel_packages[@]}"; }
 fill_venv() {
   local venv=$1
   shift
