@@ -51,12 +51,12 @@ fn file(world: &World) -> PathBuf {
 fn world() -> World {
     let mut world = World::with_stream();
     let second = world.open_stream(2);
-    let cut = Sealed {
+    let cut = |prompt: &str| Sealed {
         keep_out: Some("gen_ai.input.messages"),
-        ..span(4, 9, None, "chat", vec![text("gen_ai.input.messages", &"x".repeat(9000))])
+        ..span(4, 9, None, "chat", vec![text("gen_ai.input.messages", &prompt.repeat(9000))])
     };
     let assessed = world.seal_spans(0, &spans(1, 600))[1];
-    world.seal_spans(0, std::slice::from_ref(&cut));
+    world.seal_spans(0, &[cut("x")]);
     world.checkpoint();
     world.rotate(0);
     world.seal_spans(0, &spans(2, 300));
@@ -68,7 +68,7 @@ fn world() -> World {
     world.seal(0, &[(kind::ASSESSMENT, assessment(Vec::new()).encode_to_vec())]);
     world.close_epoch(0, CloseReason::Shutdown);
     world.open_epoch(0, Start::AfterClose);
-    world.seal_spans(0, &[cut]);
+    world.seal_spans(0, &[cut("y")]);
     world.seal_spans(second, &spans(3, 40));
     let elsewhere = assessment(world.stream(0).0.to_vec()).encode_to_vec();
     world.seal(second, &[(kind::ASSESSMENT, elsewhere)]);
