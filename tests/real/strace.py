@@ -241,8 +241,8 @@ class Facts:
         return checked
 
     def must_last(self, path):
-        """Returns whether a renamed file must outlast a power cut: all but the checkpoints, which come every second."""
-        return path.startswith(self.data) and not path.endswith("/checkpoint")
+        """Returns whether a renamed file must outlast a power cut: all but checkpoints, which come every second, and the socket."""
+        return path.startswith(self.data) and not path.endswith(("/checkpoint", "/control.sock"))
 
 
 def is_answer(call):
