@@ -50,8 +50,8 @@ fn give_way() {
 }
 
 #[cfg(target_os = "linux")]
-/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load and takes
-/// less than a twentieth of two cores. The least priority, 19, would stop it.
+/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load. With its
+/// reads, writes and syncs that still costs acknowledgement more than a tenth (`tests/bench/read.py`).
 const NICENESS: i32 = 10;
 
 /// What is durable of the collector's stream; streams that it does not write are read to their end.
