@@ -1,11 +1,10 @@
 //! The index as a stage of `up`: follows what the collector makes durable.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use spanseal_collector::Running;
-use spanseal_collector::seal::Durable;
+use spanseal_collector::seal::{Changes, Durable};
 use spanseal_log::{DataDir, Disk};
 use spanseal_pipelines::index::{Feed, Indexer, Limits, follow};
 use tokio::runtime::Handle;
@@ -17,7 +16,9 @@ use tokio::sync::{oneshot, watch};
 /// When the index cannot be opened.
 pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Result<()> {
     let mut indexer = Indexer::open(&DataDir::at(Arc::new(Disk), data)).context("the index")?;
-    let mut feed = Follow { durable: running.durable().clone(), begun: false, handle: Handle::current() };
+    let durable = running.durable().to_vec();
+    let changes = Changes::new(durable.iter().cloned());
+    let mut feed = Follow { durable, changes, begun: false, handle: Handle::current() };
     let metrics = Arc::clone(running.metrics());
     let (done, ended) = oneshot::channel();
     // A thread and no task: SQLite blocks, and must not keep the process from ending when the grace is over.
@@ -54,9 +55,10 @@ fn give_way() {
 /// reads, writes and syncs that still costs acknowledgement more than a tenth (`tests/bench/read.py`).
 const NICENESS: i32 = 10;
 
-/// What is durable of the collector's stream; streams that it does not write are read to their end.
+/// What is durable of the collector's streams; those that it does not write are read to their end.
 struct Follow {
-    durable: watch::Receiver<Durable>,
+    durable: Vec<watch::Receiver<Durable>>,
+    changes: Changes,
     begun: bool,
     handle: Handle,
 }
@@ -64,13 +66,16 @@ struct Follow {
 impl Feed for Follow {
     fn wait(&mut self) -> Option<Limits> {
         if std::mem::replace(&mut self.begun, true) {
-            self.handle.block_on(self.durable.changed()).ok()?;
+            self.handle.block_on(self.changes.wait()).then_some(())?;
         }
-        let Durable { stream, size, .. } = *self.durable.borrow_and_update();
-        Some(Limits { sizes: BTreeMap::from([(stream, size)]), others: true })
+        let size = |durable: &watch::Receiver<Durable>| {
+            let Durable { stream, size, .. } = *durable.borrow();
+            (stream, size)
+        };
+        Some(Limits { sizes: self.durable.iter().map(size).collect(), others: true })
     }
 
     fn is_over(&self) -> bool {
-        self.durable.has_changed().is_err()
+        self.durable.iter().all(|durable| durable.has_changed().is_err())
     }
 }

@@ -86,20 +86,22 @@ pub struct Http {
 /// How spans are sealed.
 #[derive(Debug, Clone)]
 pub struct Seal {
-    /// Requests that may wait for the stream's thread.
+    /// That are written at once, each by a thread; `None`: as many as the data directory has, one for a new one.
+    pub streams: Option<NonZeroUsize>,
+    /// Requests that may wait for a stream's thread.
     pub queue_requests_max: NonZeroUsize,
     /// Bytes of the requests that may wait; a larger request waits alone.
     pub queue_bytes_max: NonZeroUsize,
     /// What one write and one fsync cover.
     pub group_bytes_max: NonZeroUsize,
     pub segment_bytes_max: NonZeroU64,
-    /// How often the stream's checkpoint is signed.
+    /// How often each stream's checkpoint is signed.
     pub checkpoint: Duration,
     /// How often, at most, a changed size enters the root log.
     pub root_changed: Duration,
     /// How often an unchanged size enters the root log.
     pub root_idle: Duration,
-    /// Spans remembered to recognise a retry.
+    /// Spans remembered to recognise a retry, by all streams together.
     pub window_entries_max: NonZeroUsize,
     /// How long a span is remembered, by the stream's time.
     pub window: Duration,

@@ -28,7 +28,7 @@ pub struct Running {
     addresses: Addresses,
     health: Health,
     metrics: Arc<Metrics>,
-    durable: watch::Receiver<Durable>,
+    durable: Vec<watch::Receiver<Durable>>,
     deployment: Deployment,
     stages: Stages,
     serving: Serving,
@@ -115,7 +115,7 @@ impl Starting {
         let Sealing { intake, durable, deployment, orders, engine } = sealing;
         entrance.open(intake);
         receive.into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
-        stages.spawn(seal::STAGE, seal::run(engine));
+        stages.spawn(seal::STAGE, seal::run(engine, stop.clone()));
         match Control::bind(&config.data_dir, orders) {
             Ok(control) => stages.spawn("control", control::run(control, stop.clone())),
             // Spans are worth more: erasures and holds then need a stop.
@@ -130,7 +130,7 @@ impl Starting {
     }
 }
 
-/// What it takes to get the stream ready.
+/// What it takes to get the streams ready.
 struct Opening {
     config: Arc<Config>,
     storage: Arc<dyn Storage>,
@@ -139,7 +139,7 @@ struct Opening {
 }
 
 impl Opening {
-    /// Gets the stream ready; while the disk is too full for that, calls `on_full`, and waits for space.
+    /// Gets the streams ready; while the disk is too full for that, calls `on_full`, and waits for space.
     async fn when_there_is_space(
         &self,
         stop: &CancellationToken,
@@ -198,8 +198,8 @@ impl Running {
         &self.metrics
     }
 
-    /// Returns what is durable of the stream; its sender goes when there will be no more.
-    pub fn durable(&self) -> &watch::Receiver<Durable> {
+    /// Returns what is durable of each stream; its sender goes when there will be no more.
+    pub fn durable(&self) -> &[watch::Receiver<Durable>] {
         &self.durable
     }
 

@@ -12,6 +12,7 @@ use spanseal_authority::Authority;
 
 use super::mistakes::{Fault, Mistakes};
 use super::{Config, Cut, Http, Http1, Http2, Index, KeyPattern, Log, LogFormat, Receive, Seal, raw};
+use crate::seal::STREAMS_MAX;
 
 /// Returns the configuration; of use only when no mistake was noted.
 pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
@@ -122,6 +123,7 @@ impl Check<'_> {
         let group_bytes_max = self.count("seal.group_bytes_max", raw.group_bytes_max, GIB);
         let segment_bytes_max = self.number("seal.segment_bytes_max", raw.segment_bytes_max, 1 << 20, 1 << 40);
         Seal {
+            streams: raw.streams.map(|streams| self.count("seal.streams", streams, STREAMS_MAX as u64)),
             queue_requests_max: self.count("seal.queue_requests_max", raw.queue_requests_max, 1_000_000),
             queue_bytes_max: self.count("seal.queue_bytes_max", raw.queue_bytes_max, GIB),
             group_bytes_max,

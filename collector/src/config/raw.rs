@@ -123,6 +123,7 @@ impl Default for Http {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Seal {
+    pub(super) streams: Option<u64>,
     pub(super) queue_requests_max: u64,
     pub(super) queue_bytes_max: u64,
     pub(super) group_bytes_max: u64,
@@ -141,6 +142,7 @@ pub(super) struct Seal {
 impl Default for Seal {
     fn default() -> Self {
         Self {
+            streams: None,
             queue_requests_max: 1024,
             queue_bytes_max: 24 << 20,
             group_bytes_max: 8 << 20,

@@ -110,6 +110,7 @@ fn refuses_each_value_that_cannot_be_used() {
             "receive.http1.buffer_bytes_max = 1",
             "receive.http1.buffer_bytes_max = 1: out of range; write a number from 8192 to 1073741824",
         ),
+        ("seal.streams = 17", "seal.streams = 17: out of range; write a number from 1 to 16"),
         (
             "seal.window_entries_max = 0",
             "seal.window_entries_max = 0: out of range; write a number from 1 to 1073741824",

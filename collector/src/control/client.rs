@@ -8,6 +8,7 @@ use std::time::Duration;
 use spanseal_log::{Disk, LockError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
 
 use super::{Answer, LINE_BYTES_MAX, socket};
 use crate::config::Config;
@@ -82,7 +83,7 @@ impl Answer {
     }
 }
 
-/// Opens the stream as a collector does, has the order carried out in the same way, and ends the epoch again.
+/// Opens the streams as a collector does, has the order carried out in the same way, and ends the epochs again.
 async fn open_and_carry_out(data: &Path, order: Order, when_held: ControlError) -> Result<Done, ControlError> {
     let config = Config { data_dir: data.to_owned(), ..Config::default() };
     let (metrics, health) = (Arc::new(Metrics::new()), Health::of(&["seal"]));
@@ -93,7 +94,7 @@ async fn open_and_carry_out(data: &Path, order: Order, when_held: ControlError) 
         Ok(Err(error)) => return Err(ControlError::Start(Box::new(error))),
         Err(error) => return Err(ControlError::End(error.into())),
     };
-    let engine = tokio::spawn(seal::run(engine));
+    let engine = tokio::spawn(seal::run(engine, CancellationToken::new()));
     let answer = orders.carry_out(order).await;
     drop(intake);
     match engine.await {

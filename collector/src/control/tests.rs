@@ -33,7 +33,7 @@ fn erase(id: &str) -> Order {
 async fn carries_orders_out_while_a_collector_runs() {
     let directory = tempfile::tempdir().unwrap();
     let Sealing { intake, engine, orders, .. } = opened(directory.path());
-    let engine = tokio::spawn(seal::run(engine));
+    let engine = tokio::spawn(seal::run(engine, CancellationToken::new()));
     let stop = CancellationToken::new();
     let control = tokio::spawn(run(Control::bind(directory.path(), orders).unwrap(), stop.clone()));
     let path = socket(directory.path());
@@ -72,7 +72,7 @@ async fn opens_the_stream_itself_when_no_collector_runs() {
     let directory = tempfile::tempdir().unwrap();
     let Sealing { intake, engine, .. } = opened(directory.path());
     drop(intake);
-    seal::run(engine).await.unwrap();
+    seal::run(engine, CancellationToken::new()).await.unwrap();
     // What a killed collector leaves.
     drop(StdListener::bind(socket(directory.path())).unwrap());
     let held = carry_out(directory.path(), hold("attribute:alice")).await.unwrap();
@@ -97,6 +97,6 @@ async fn says_so_when_the_path_is_too_long_for_a_socket() {
     let refused = carry_out(&deep, hold("attribute:alice")).await.unwrap_err();
     assert!(matches!(refused, ControlError::PathTooLong { .. }), "{refused}");
     drop(intake);
-    seal::run(engine).await.unwrap();
+    seal::run(engine, CancellationToken::new()).await.unwrap();
     carry_out(&deep, hold("attribute:alice")).await.unwrap();
 }

@@ -9,7 +9,6 @@
 
 mod answer;
 mod backoff;
-mod changes;
 mod client;
 mod counts;
 mod deliver;
@@ -33,10 +32,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
-use crate::seal::Durable;
+use crate::seal::{Changes, Durable};
 use crate::serve::Metrics;
 use crate::signal::Signal;
-use changes::Changes;
 use counts::Counts;
 use deliver::{Delivery, Outcome};
 use position::Position;
@@ -69,12 +67,10 @@ impl Forward {
     pub fn all(
         config: &Config,
         data: &DataDir,
-        durable: &watch::Receiver<Durable>,
+        durable: &[watch::Receiver<Durable>],
         metrics: &Arc<Metrics>,
     ) -> anyhow::Result<Vec<Self>> {
-        let written = durable.borrow().stream;
-        let feed = |stream| Feed { stream, durable: (stream == written).then(|| durable.clone()) };
-        let feeds: Vec<Feed> = data.streams()?.into_iter().map(feed).collect();
+        let feeds = feeds(data, durable)?;
         let forward = |backend: &config::Forward| -> anyhow::Result<Self> {
             Ok(Self {
                 backend: Backend::new(backend, config.cut.restore_when_forwarding)?,
@@ -88,6 +84,15 @@ impl Forward {
         let of_traces = config.forward.iter().filter(|backend| backend.signals.contains(&Signal::Traces));
         of_traces.map(|backend| forward(backend).with_context(|| format!("forward {}", backend.name))).collect()
     }
+}
+
+/// Returns every stream of the data directory, with how far it may be read if it is one that this process writes.
+fn feeds(data: &DataDir, durable: &[watch::Receiver<Durable>]) -> std::io::Result<Vec<Feed>> {
+    let feed = |stream| {
+        let written = durable.iter().find(|durable| durable.borrow().stream == stream);
+        Feed { stream, durable: written.cloned() }
+    };
+    Ok(data.streams()?.into_iter().map(feed).collect())
 }
 
 /// Forwards until no stream is written any more and everything was sent, or `grace` after the stop.
@@ -110,7 +115,7 @@ pub async fn run(forward: Forward, stop: CancellationToken) -> anyhow::Result<()
 }
 
 async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut changes = Changes::new(&forward.feeds);
+    let mut changes = Changes::new(forward.feeds.iter().filter_map(|feed| feed.durable.clone()));
     let counts = Counts::new(Arc::clone(&forward.metrics), &forward.backend.name);
     let mut delivery = Delivery::new(&forward.backend, keys(&forward), counts.clone(), stop)?;
     let mut position = Position::load(&forward.data, &forward.backend.name)?;

@@ -57,7 +57,7 @@ async fn seals_what_comes_in_stops_and_goes_on() {
         let stop = CancellationToken::new();
         let mut running = started(directory.path(), &stop).await.unwrap();
         running.health().all_ready().await;
-        let durable = running.durable().clone();
+        let durable = running.durable()[0].clone();
         assert!(durable.borrow().size >= sealed, "round {round}");
         for (span_id, address) in running.addresses().otlp.clone().into_iter().enumerate() {
             let before = durable.borrow().size;
@@ -200,7 +200,7 @@ async fn moves_every_metric() {
     assert_eq!(still, Vec::<String>::new(), "never written");
     let text = running.metrics().text();
     let events: u64 = sample(&text, "spanseal_seal_events_total");
-    assert_eq!(events, running.durable().borrow().size, "opening and resources too");
+    assert_eq!(events, running.durable()[0].borrow().size, "opening and resources too");
     assert_eq!(sample(&text, "spanseal_seal_batches_total"), sample(&text, "spanseal_seal_groups_total"));
     stop.cancel();
     running.stopped().await.unwrap();

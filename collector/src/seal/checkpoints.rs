@@ -1,4 +1,4 @@
-//! The stream's checkpoints: signed over what is durable, beside the stream's thread and never in its way.
+//! The streams' checkpoints: signed over what is durable, beside the streams' threads and never in their way.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +15,19 @@ use super::measures::Measures;
 use super::moment::{Clocks, Moment};
 use super::root::{RootError, RootLog};
 
-/// Signs checkpoints of one stream.
+/// Signs the checkpoints of a process's streams.
 pub(crate) struct Checkpoints {
     pub(crate) dir: DataDir,
     pub(crate) keys: Arc<Keys>,
     pub(crate) root: Arc<Mutex<RootLog>>,
-    pub(crate) durable: watch::Receiver<Durable>,
+    pub(crate) streams: Vec<Checkpointed>,
     pub(crate) intervals: Intervals,
     pub(crate) measures: Arc<Measures>,
+}
+
+/// One stream, and what was last entered of it.
+pub(crate) struct Checkpointed {
+    pub(crate) durable: watch::Receiver<Durable>,
     pub(crate) last_leaf: LastLeaf,
 }
 
@@ -56,57 +61,77 @@ impl Checkpoints {
         self.last(&clocks.now())
     }
 
-    /// Replaces the stream's note, and enters the stream's size into the root log when that is due.
+    /// Replaces the streams' notes, and enters the sizes of those streams into the root log for which that is due.
     ///
     /// # Errors
     /// When the root log cannot be written.
     pub(crate) fn tick(&mut self, now: &Moment) -> Result<(), RootError> {
-        let durable = *self.durable.borrow_and_update();
+        let durable = self.durable();
         self.sign(&durable, now, Durability::Replaced);
-        let age = now.since(&self.last_leaf.at);
-        let changed = durable.size != self.last_leaf.size && age >= self.intervals.leaf_changed;
-        if changed || age >= self.intervals.leaf_idle {
-            self.enter(&durable, now)?;
-        }
-        Ok(())
+        let Intervals { leaf_changed, leaf_idle, .. } = self.intervals;
+        self.enter(&durable, now, |last, size| {
+            let age = now.since(&last.at);
+            (size != last.size && age >= leaf_changed) || age >= leaf_idle
+        })
     }
 
-    /// Signs what the process leaves behind, and makes both notes durable.
+    /// Signs what the process leaves behind, and makes all notes durable.
     ///
     /// # Errors
     /// When the root log cannot be written.
     pub(crate) fn last(&mut self, now: &Moment) -> Result<(), RootError> {
-        let durable = *self.durable.borrow_and_update();
-        if durable.size != self.last_leaf.size {
-            self.enter(&durable, now)?;
-        }
+        let durable = self.durable();
+        self.enter(&durable, now, |last, size| size != last.size)?;
         self.sign(&durable, now, Durability::Synced);
         self.root.lock().unwrap_or_else(PoisonError::into_inner).sign(now, Durability::Synced);
         Ok(())
     }
 
-    fn sign(&self, durable: &Durable, now: &Moment, durability: Durability) {
-        let origin = self.keys.deployment.stream_origin(&durable.stream);
-        let checkpoint = Checkpoint { origin, size: durable.size, root: durable.root };
+    fn durable(&mut self) -> Vec<Durable> {
+        self.streams.iter_mut().map(|stream| *stream.durable.borrow_and_update()).collect()
+    }
+
+    fn sign(&self, streams: &[Durable], now: &Moment, durability: Durability) {
         let signers = (&self.keys.checkpoint as &_, &self.keys.cosign as &_);
-        let note = sign_checkpoint(&self.keys.deployment, &checkpoint, signers, now.seconds());
-        match self.dir.write_checkpoint(&Owner::Stream(durable.stream), &note, durability) {
-            Ok(()) => self.measures.checkpoint_signed(),
-            // The old one stays, and is true of a smaller size.
-            Err(error) => tracing::warn!(%error, "the stream's checkpoint cannot be replaced"),
+        for durable in streams {
+            let origin = self.keys.deployment.stream_origin(&durable.stream);
+            let checkpoint = Checkpoint { origin, size: durable.size, root: durable.root };
+            let note = sign_checkpoint(&self.keys.deployment, &checkpoint, signers, now.seconds());
+            match self.dir.write_checkpoint(&Owner::Stream(durable.stream), &note, durability) {
+                Ok(()) => self.measures.checkpoint_signed(),
+                // The old one stays, and is true of a smaller size.
+                Err(error) => tracing::warn!(stream = %durable.stream, %error, "a checkpoint cannot be replaced"),
+            }
         }
     }
 
-    fn enter(&mut self, durable: &Durable, now: &Moment) -> Result<(), RootError> {
+    /// Enters the streams for which it is due, with one commit.
+    fn enter(
+        &mut self,
+        streams: &[Durable],
+        now: &Moment,
+        is_due: impl Fn(&LastLeaf, u64) -> bool,
+    ) -> Result<(), RootError> {
+        let due = |(stream, durable): &(&mut Checkpointed, &Durable)| is_due(&stream.last_leaf, durable.size);
+        let due: Vec<_> = self.streams.iter_mut().zip(streams).filter(due).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         if !root.has_space().unwrap_or(false) {
             // The space that is left is for the end of an epoch.
             return Ok(());
         }
-        let at = StreamSize { stream: durable.stream, size: durable.size, root: durable.root };
-        let leaf = root.submission(now).checkpoint_stream(&self.keys.checkpoint, at);
-        root.append(&[leaf], now)?;
-        self.last_leaf = LastLeaf { size: durable.size, at: *now };
+        let submission = root.submission(now);
+        let leaf = |durable: &Durable| {
+            let at = StreamSize { stream: durable.stream, size: durable.size, root: durable.root };
+            submission.checkpoint_stream(&self.keys.checkpoint, at)
+        };
+        let leaves: Vec<_> = due.iter().map(|(_, durable)| leaf(durable)).collect();
+        root.append(&leaves, now)?;
+        for (stream, durable) in due {
+            stream.last_leaf = LastLeaf { size: durable.size, at: *now };
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What is done with subjects on order, erased, held, released; and how the ledger is told.
 //!
-//! The writes, in this order; start-up, a retry and the order itself take the same path ([`Stream::pay_now`]):
+//! The writes, in this order; start-up, a retry and the order itself take the same path ([`Stream::pay_now`]).
+//! Of several streams the first carries orders out and tells of them:
 //! 1. What may fail: the subject, a hold, space for the event. A refusal here leaves no trace.
 //! 2. In one transaction of the subjects' file: the change (of an erasure: the key is overwritten, its name and id are
 //!    deleted), and the event that says so, which is owed to the ledger from now on. A crash before it leaves everything
@@ -15,6 +16,8 @@
 //! A failure from step 3 on is no refusal: what was begun is completed by the stream's thread, some seconds later or at the
 //! next start.
 
+use std::sync::PoisonError;
+
 use spanseal_ledger::batch::Batch;
 use spanseal_ledger::{EventId, StreamId};
 use spanseal_log::{Item, Owner, Reader};
@@ -23,9 +26,8 @@ use spanseal_schemas::kind;
 use super::epoch::Resumed;
 use super::moment::Moment;
 use super::orders::{Done, Order, Refused, chain, hex};
-use super::references::References;
 use super::stream::{Stream, StreamError};
-use super::subjects::{Change, Hold, Known, Owed, SubjectName, SubjectsError};
+use super::subjects::{Change, Hold, Known, Owed, SubjectName, Subjects, SubjectsError};
 
 /// When the ledger is told what it is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,8 @@ impl Stream {
             Ok(deed) => deed,
             Err(refused) => return Ok(Err(refused)),
         };
-        if deed.change == Change::Destroy {
-            // What is shared and was cut under this key is sealed again under the next one, when it is referred to again.
-            self.references = References::default();
-        }
         let owed = Owed { event: deed.event.clone(), after: self.next_event()? };
-        if let Err(error) = self.subjects.change(&deed.id, &deed.change, &owed) {
+        if let Err(error) = self.change(&deed, &owed) {
             // It may have been made all the same.
             self.debt = Debt::NOW;
             return Ok(Err(Refused::failed(&error)));
@@ -93,6 +91,14 @@ impl Stream {
             }
             Err(error) => Err(Refused::Unfinished { why: chain(&error) }),
         })
+    }
+
+    /// Step 2, while no stream seals under the key that is destroyed.
+    fn change(&mut self, deed: &Deed, owed: &Owed) -> Result<(), SubjectsError> {
+        let erasures = self.subjects.erasures();
+        let mut erasures = erasures.write().unwrap_or_else(PoisonError::into_inner);
+        *erasures += u64::from(deed.change == Change::Destroy);
+        self.subjects.change(&deed.id, &deed.change, owed)
     }
 
     /// Tells the ledger what it is owed, when it is time.

@@ -1,5 +1,6 @@
-//! The engine put together from a configuration, and run on its two threads.
+//! The engine put together from a configuration, and run on its threads.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{self, sync_channel};
 
@@ -9,6 +10,8 @@ use spanseal_authority::Authority;
 use spanseal_ledger::Deployment;
 use spanseal_log::{Options, Storage};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::checkpoints::{Checkpoints, Intervals};
 use super::conflicts::ConflictSettings;
@@ -18,41 +21,41 @@ use super::fingerprint::Fingerprints;
 use super::full::bytes_to_start;
 use super::gate::Gate;
 use super::ground::Ground;
-use super::intake::Door;
+use super::intake::{Door, Way};
 use super::keys::Keys;
-use super::measures::Measures;
 use super::moment::Clocks;
 use super::orders::Orders;
 use super::scanner::Scanner;
-use super::start::{Equipment, StartError, Started, start};
+use super::start::{Equipment, StartError, Started, start, streams_of};
 use super::stream::STAGE;
-use super::subjects::SubjectFile;
+use super::subjects::{SharedSubjects, SubjectFile};
 use super::thread::StreamThread;
 use super::window::WindowLimits;
 use crate::config::{self, Config};
 use crate::intake::Intake;
 use crate::serve::{Health, Metrics};
 
-/// A stream that is ready: its way in, what of it is durable, and what must be run for it to go on.
+/// Streams that are ready: their way in, what of them is durable, and what must be run for them to go on.
 pub struct Sealing {
-    /// When the last clone is dropped, the engine ends the epoch and stops.
+    /// When the last clone is dropped, the engine ends the epochs and stops.
     pub intake: Intake,
-    pub durable: watch::Receiver<Durable>,
+    /// Of each stream; all of them at least one.
+    pub durable: Vec<watch::Receiver<Durable>>,
     pub deployment: Deployment,
     /// The way in for what is done with subjects. It does not keep the engine going.
     pub orders: Orders,
     pub engine: Engine,
 }
 
-/// The stream's thread and its checkpoints' thread, before they start.
+/// The streams' threads and their checkpoints' thread, before they start.
 pub struct Engine {
-    thread: StreamThread,
+    threads: Vec<StreamThread>,
     checkpoints: Checkpoints,
     clocks: Clocks,
     health: Health,
 }
 
-/// Opens the data directory and gets its stream ready. Blocks for as long as reading back the stream's tail takes.
+/// Opens the data directory and gets its streams ready. Blocks for as long as reading back the streams' tails takes.
 ///
 /// # Errors
 /// When the data directory cannot be used; the message names the remedy.
@@ -65,66 +68,103 @@ pub fn open(
     let clocks = Clocks::start();
     let now = clocks.now();
     let ground = Ground::take(storage, &config.data_dir, config.name.as_deref(), &now)?;
-    let subjects = Box::new(SubjectFile::open(&ground.dir.subjects())?);
-    let queue_bytes_max = config.seal.queue_bytes_max.get() as u64;
-    let gate = Arc::new(Gate::new(queue_bytes_max, metrics.seal.queue_requests.clone()));
+    let subjects = SharedSubjects::new(Box::new(SubjectFile::open(&ground.dir.subjects())?));
+    let gate = Arc::new(Gate::new(config.seal.queue_bytes_max.get() as u64, metrics.seal.queue_requests.clone()));
     let keys = ground.keys.clone();
-    let scanner = scanner(config, &keys)?;
-    let equipment = Equipment {
-        subjects,
-        limits: WindowLimits { entries_max: config.seal.window_entries_max, time: config.seal.window },
-        conflicts: ConflictSettings {
-            enrichment: config.seal.enrichment.clone(),
-            per_second_max: config.seal.conflicts_per_second_max,
-            finding: config.seal.conflicts_finding,
-        },
-        sizes: sizes(&config.seal),
-        epoch_max: config.seal.epoch,
-        intervals: Intervals {
-            note: config.seal.checkpoint,
-            leaf_changed: config.seal.root_changed,
-            leaf_idle: config.seal.root_idle,
-        },
-        gate: gate.clone(),
-        measures: Arc::new(Measures::new(metrics)),
-        health: health.clone(),
-    };
-    let Started { stream, checkpoints } = start(ground, equipment, &now)?;
-    let durable = checkpoints.durable.clone();
-    let (way_in, parcels) = sync_channel(config.seal.queue_requests_max.get());
+    let streams = config.seal.streams.unwrap_or_else(|| streams_of(&ground.state));
+    let scanner = scanner(config, &keys, streams)?;
+    let equipment = equipment(&config.seal, streams, subjects, metrics, health.clone());
+    let Started { streams, checkpoints } = start(ground, equipment, &now)?;
+    let durable = checkpoints.streams.iter().map(|stream| stream.durable.clone()).collect();
     let (orders_in, orders) = sync_channel(ORDERS_MAX);
-    let group_bytes_max = config.seal.group_bytes_max.get();
-    let thread = StreamThread { stream, parcels, orders, clocks, group_bytes_max };
+    let (mut threads, mut ways, mut orders) = (Vec::new(), Vec::new(), Some(orders));
+    for stream in streams {
+        let (parcels_in, parcels) = sync_channel(config.seal.queue_requests_max.get());
+        ways.push(Way { parcels: parcels_in, refused: Arc::clone(&stream.refused) });
+        let group_bytes_max = config.seal.group_bytes_max.get();
+        threads.push(StreamThread { stream, parcels, orders: orders.take(), clocks, group_bytes_max });
+    }
     Ok(Sealing {
-        intake: Intake::new(Arc::new(Door { scanner, parcels: way_in, gate })),
+        intake: Intake::new(Arc::new(Door { scanner, ways, gate })),
         durable,
         deployment: keys.deployment.clone(),
         orders: Orders(orders_in),
-        engine: Engine { thread, checkpoints, clocks, health },
+        engine: Engine { threads, checkpoints, clocks, health },
     })
+}
+
+fn equipment(
+    seal: &config::Seal,
+    streams: NonZeroUsize,
+    subjects: SharedSubjects,
+    metrics: Arc<Metrics>,
+    health: Health,
+) -> Equipment {
+    // Together they remember as much as one would.
+    let entries_max = seal.window_entries_max.get().div_ceil(streams.get());
+    Equipment {
+        streams,
+        subjects,
+        limits: WindowLimits {
+            entries_max: NonZeroUsize::new(entries_max).unwrap_or(NonZeroUsize::MIN),
+            time: seal.window,
+        },
+        conflicts: ConflictSettings {
+            enrichment: seal.enrichment.clone(),
+            per_second_max: seal.conflicts_per_second_max,
+            finding: seal.conflicts_finding,
+        },
+        sizes: sizes(seal),
+        epoch_max: seal.epoch,
+        intervals: Intervals {
+            note: seal.checkpoint,
+            leaf_changed: seal.root_changed,
+            leaf_idle: seal.root_idle,
+        },
+        metrics,
+        health,
+    }
 }
 
 /// Returns the bytes that must be free for [`open`] to open an epoch.
 pub fn free_bytes_to_start(config: &Config) -> u64 {
-    bytes_to_start(&sizes(&config.seal))
+    bytes_to_start(&sizes(&config.seal), config.seal.streams.unwrap_or(NonZeroUsize::MIN))
 }
 
-/// Seals until every way in is gone, then ends the epoch and signs what is left behind.
+/// Seals until every way in is gone, then ends the epochs and signs what is left behind. When one stream cannot go on it asks
+/// for the stop of everything, so that the others end too.
 ///
 /// # Errors
-/// When the stream cannot go on: nothing that is not durable was acknowledged, and the next start takes over.
-pub async fn run(engine: Engine) -> anyhow::Result<()> {
-    let Engine { thread, checkpoints, clocks, health } = engine;
-    let (stop, stopped) = mpsc::channel();
+/// When a stream cannot go on: nothing that is not durable was acknowledged, and the next start takes over.
+pub async fn run(engine: Engine, stop: CancellationToken) -> anyhow::Result<()> {
+    let Engine { threads, checkpoints, clocks, health } = engine;
+    let (stop_signing, stopped) = mpsc::channel();
     let mut signing = on_thread("checkpoints", move || checkpoints.run(&clocks, &stopped))?;
-    let mut sealing = on_thread("stream", move || thread.run())?;
-    let ended = tokio::select! {
-        ended = &mut sealing => {
-            drop(stop);
-            let signed = flatten(signing.await);
-            flatten(ended).and(signed)
+    let mut sealing = JoinSet::new();
+    for thread in threads {
+        let stage = thread.stream.stage;
+        let ended = on_thread("stream", move || thread.run())?;
+        sealing.spawn(async move { (stage, flatten(ended.await)) });
+    }
+    let all = async {
+        let mut all = Ok(());
+        while let Some(ended) = sealing.join_next().await {
+            let (stage, ended) = ended.unwrap_or_else(|panicked| (STAGE, Err(panicked.into())));
+            if let Err(error) = &ended {
+                health.unready(stage, format!("{error:#}"));
+                stop.cancel();
+            }
+            all = all.and(ended);
         }
-        // It goes on until it is told to stop, so it has failed. The stream ends when nothing more comes in.
+        all
+    };
+    let ended = tokio::select! {
+        ended = all => {
+            drop(stop_signing);
+            let signed = flatten(signing.await);
+            ended.and(signed)
+        }
+        // It goes on until it is told to stop, so it has failed. The streams end when nothing more comes in.
         failed = &mut signing => flatten(failed),
     };
     if let Err(error) = &ended {
@@ -150,7 +190,7 @@ fn on_thread<E: std::error::Error + Send + Sync + 'static>(
     Ok(ended)
 }
 
-fn scanner(config: &Config, keys: &Keys) -> Result<Scanner, StartError> {
+fn scanner(config: &Config, keys: &Keys, streams: NonZeroUsize) -> Result<Scanner, StartError> {
     let authority = Authority::new(&config.authority, keys.deployment.as_str())?;
     let configuration = toml::to_string(authority.config())?;
     if configuration.len() > CONFIGURATION_BYTES_MAX {
@@ -158,6 +198,7 @@ fn scanner(config: &Config, keys: &Keys) -> Result<Scanner, StartError> {
     }
     Ok(Scanner {
         fingerprints: Fingerprints::new(&keys.dedup),
+        streams,
         cutting: Cutting::new(config.cut.keep_out.iter().cloned(), config.cut.subject.clone()),
         authority: Arc::new(authority),
         configuration: Bytes::from(configuration),

@@ -21,7 +21,7 @@ use spanseal_ledger::root_leaf::{ClosedBy, StreamSize, Submission};
 use spanseal_ledger::sealer::{Clock, Closed, Head, Sealer, Tally};
 use spanseal_log::{Committed, RecordKind};
 
-use super::gate::Gate;
+use super::gate::RefusedSpans;
 use super::moment::Moment;
 use super::stream::{Stream, StreamError, segment_start};
 
@@ -34,7 +34,7 @@ pub(crate) struct Epoch {
     pub(crate) tally: Tally,
     /// What of it the last seal says.
     pub(crate) told: Tally,
-    /// What earlier epochs have told of the spans that the gate refused.
+    /// What earlier epochs have told of the spans that were refused.
     pub(crate) refused_before: u64,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Between {
     pub(crate) gaps: Vec<Gap>,
     /// Counts that no seal has told; those refused apart.
     pub(crate) untold: Tally,
-    /// What seals have told of the spans that the gate refused.
+    /// What seals have told of the spans that were refused.
     pub(crate) refused_told: u64,
 }
 
@@ -78,8 +78,8 @@ impl Epoch {
     }
 
     /// Returns the counts up to now.
-    pub(crate) fn tally(&self, gate: &Gate) -> Tally {
-        Tally { refused: gate.refused().saturating_sub(self.refused_before), ..self.tally }
+    pub(crate) fn tally(&self, refused: &RefusedSpans) -> Tally {
+        Tally { refused: refused.spans().saturating_sub(self.refused_before), ..self.tally }
     }
 }
 
@@ -228,7 +228,7 @@ impl Stream {
     /// Step 1 of ending an epoch. Returns it with its key, unless it had to be written again: then the key is gone.
     fn close_epoch(&mut self, reason: CloseReason, now: &Moment) -> Result<Option<Closed>, StreamError> {
         let Some(epoch) = self.epoch.take() else { return Ok(None) };
-        let tally = epoch.tally(&self.gate);
+        let tally = epoch.tally(&self.refused);
         let (clock, refused_before, number) = (epoch.clock(now), epoch.refused_before, epoch.sealer.epoch());
         let mut batches = Vec::new();
         let closed = epoch.sealer.close(reason, clock, &tally, &mut batches);

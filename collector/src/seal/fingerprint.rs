@@ -1,6 +1,7 @@
 //! Keyed 128-bit fingerprints: what retries and shared messages are recognised by.
 
 use std::hash::Hasher;
+use std::num::NonZeroUsize;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use spanseal_schemas::event::What;
@@ -43,6 +44,17 @@ impl Fingerprints {
         value.write_u128(scope);
         value.write(span);
         Fingerprint { key: key.finish128().as_u128(), value: value.finish128().as_u128() }
+    }
+
+    /// Returns the number of the stream, out of so many, that gets a trace: the same after a restart, so that a retry meets what
+    /// it repeats.
+    pub(crate) fn stream(&self, trace_id: &[u8; 16], streams: NonZeroUsize) -> u8 {
+        if streams.get() == 1 {
+            return 0;
+        }
+        let mut print = self.ids;
+        print.write(trace_id);
+        (print.finish128().h1 % streams.get() as u64) as u8
     }
 
     /// Returns the fingerprint of a resource, a scope or another shared message, whoever sent it.

@@ -1,5 +1,7 @@
 //! Which of the errors of a start mean that the disk is full, and what space a start needs.
 
+use std::num::NonZeroUsize;
+
 use spanseal_log::{CommitError, KeyFileError, LockError, OpenError, Options, RecoverError, is_full};
 
 use super::ground::SIZES;
@@ -53,8 +55,8 @@ fn of_subjects(error: &SubjectsError) -> bool {
     }
 }
 
-/// Returns the bytes that must be free for a start to open an epoch, which takes the reserves of both logs first.
-pub(crate) fn bytes_to_start(stream: &Options) -> u64 {
+/// Returns the bytes that must be free for a start to open epochs, which takes the reserves of all logs first.
+pub(crate) fn bytes_to_start(stream: &Options, streams: NonZeroUsize) -> u64 {
     // A reserve is taken when there is space for two.
-    2 * stream.reserve_bytes() + 2 * SIZES.reserve_bytes()
+    2 * streams.get() as u64 * stream.reserve_bytes() + 2 * SIZES.reserve_bytes()
 }

@@ -1,23 +1,21 @@
-//! The queue's limit, and what the way in and the stream's thread both count.
+//! The limit of what waits for the streams' threads, and what the way in and a stream's thread both count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::gauge::Gauge;
 
-/// What both sides of the queue write to.
+/// The limit of what waits, for all streams together.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Spans answered retryably, ever.
-    refused: AtomicU64,
     bytes_max: u64,
-    /// Bytes of the requests in the queue.
+    /// Bytes of the requests that wait.
     bytes: AtomicU64,
-    /// Requests in the queue.
+    /// Requests that wait.
     waiting: Gauge,
 }
 
-/// A request's place in the queue, given back on drop.
+/// A request's place among those that wait, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Place {
     gate: Arc<Gate>,
@@ -27,7 +25,7 @@ pub(crate) struct Place {
 impl Gate {
     /// Requests of `bytes_max` may wait together; a larger one only alone.
     pub(crate) fn new(bytes_max: u64, waiting: Gauge) -> Self {
-        Self { refused: AtomicU64::new(0), bytes_max, bytes: AtomicU64::new(0), waiting }
+        Self { bytes_max, bytes: AtomicU64::new(0), waiting }
     }
 
     /// Returns a place for a request of so many bytes, if there is one.
@@ -40,14 +38,19 @@ impl Gate {
         self.waiting.inc();
         Some(Place { gate: Arc::clone(self), bytes })
     }
+}
 
-    pub(crate) fn refuse(&self, spans: u64) {
-        self.refused.fetch_add(spans, Ordering::Relaxed);
+/// The spans of one stream that were answered retryably since the process started.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedSpans(AtomicU64);
+
+impl RefusedSpans {
+    pub(crate) fn add(&self, spans: u64) {
+        self.0.fetch_add(spans, Ordering::Relaxed);
     }
 
-    /// Returns the spans answered retryably since the process started.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    pub(crate) fn spans(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -17,7 +17,7 @@ use super::payloads;
 use super::pen::Pen;
 use super::references::{References, Run};
 use super::stream::{Stream, StreamError};
-use super::subjects::{SubjectKey, SubjectName};
+use super::subjects::{SubjectKey, SubjectName, Subjects};
 use super::window::Seen;
 use crate::intake::{self, Refusal};
 
@@ -54,7 +54,7 @@ impl Stream {
         let stream_nanos = now.wall_unix_nano.max(self.stream_nanos);
         self.stream_nanos = stream_nanos;
         let mut hand = Hand {
-            pen: Pen { epoch, writer: &mut self.writer, gate: &self.gate, measures: &self.measures, now: *now },
+            pen: Pen { epoch, writer: &mut self.writer, refused: &self.refused, measures: &self.measures, now: *now },
             references: &mut self.references,
             nonces: &mut self.nonces,
             keys,
@@ -75,7 +75,7 @@ impl Stream {
                     conflicts += 1;
                     if self.conflicts.admit(&parcel.tenant.tenant.name, now) {
                         let conflicting = Conflicting { first, parcel, span, earlier };
-                        let variant = self.conflicts.is_variant(&conflicting, &*self.subjects, now);
+                        let variant = self.conflicts.is_variant(&conflicting, &self.subjects, now);
                         let index = hand.conflict(&conflicting, variant)?;
                         self.window.remember_other(span.fingerprint, index, stream_nanos);
                     }

@@ -1,4 +1,4 @@
-//! The way in: runs in the caller's task, works out all that needs no stream, and waits for the answer.
+//! The way in: runs in the caller's task, works out all that needs no stream, and waits for the streams' answers.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -7,16 +7,24 @@ use std::time::Duration;
 use spanseal_schemas::scan;
 use tokio::sync::oneshot;
 
-use super::gate::{Gate, Place};
+use super::gate::{Gate, Place, RefusedSpans};
 use super::parcel::{Answer, Parcel};
 use super::scanner::Scanner;
+use super::split::{self, Part, split};
 use crate::intake::{Accepted, Received, Refusal, Submit, Submitted};
 
-/// What every connection submits to. When the last one is dropped, the stream's thread ends.
+/// What every connection submits to. When the last one is dropped, the streams' threads end.
 pub(crate) struct Door {
     pub(crate) scanner: Scanner,
-    pub(crate) parcels: SyncSender<(Parcel, Place)>,
+    /// To each stream, by number.
+    pub(crate) ways: Vec<Way>,
     pub(crate) gate: Arc<Gate>,
+}
+
+/// The way to one stream.
+pub(crate) struct Way {
+    pub(crate) parcels: SyncSender<(Parcel, Arc<Place>)>,
+    pub(crate) refused: Arc<RefusedSpans>,
 }
 
 impl Submit for Door {
@@ -29,7 +37,8 @@ impl Door {
     async fn take_in(&self, received: Received) -> Answer {
         // Before any work is done for it.
         let Some(place) = self.gate.enter(received.request.len() as u64) else {
-            self.gate.refuse(spans_in(&received.request));
+            // Which stream would have got what is not known yet.
+            self.ways.first().into_iter().for_each(|first| first.refused.add(spans_in(&received.request)));
             return Err(Refusal::Busy { retry_after: RETRY_AFTER });
         };
         let (answer, answered) = oneshot::channel();
@@ -37,18 +46,31 @@ impl Door {
         if parcel.spans_received() == 0 {
             return Ok(Accepted::default());
         }
-        self.send(parcel, place)?;
-        // A stream that stops before the spans are durable drops the request.
-        answered.await.unwrap_or(Err(Refusal::Stopping))
+        let place = Arc::new(place);
+        let parts: Vec<Part> = split(parcel, answered);
+        let mut answers = Vec::with_capacity(parts.len());
+        for Part { stream, parcel, answered } in parts {
+            self.ways[stream].send(parcel, &place)?;
+            answers.push(answered);
+        }
+        drop(place);
+        let mut all = Vec::with_capacity(answers.len());
+        for answered in answers {
+            // A stream that stops before the spans are durable drops the request.
+            all.push(answered.await.unwrap_or(Err(Refusal::Stopping)));
+        }
+        split::answer(all)
     }
+}
 
-    fn send(&self, parcel: Parcel, place: Place) -> Result<(), Refusal> {
-        let (parcel, refusal) = match self.parcels.try_send((parcel, place)) {
+impl Way {
+    fn send(&self, parcel: Parcel, place: &Arc<Place>) -> Result<(), Refusal> {
+        let (parcel, refusal) = match self.parcels.try_send((parcel, Arc::clone(place))) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Full((parcel, _))) => (parcel, Refusal::Busy { retry_after: RETRY_AFTER }),
             Err(TrySendError::Disconnected((parcel, _))) => (parcel, Refusal::Stopping),
         };
-        self.gate.refuse(parcel.spans_received());
+        self.refused.add(parcel.spans_received());
         Err(refusal)
     }
 }

@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use crate::serve::metrics::{Metrics, SpanLabels, SpanOutcome};
 
-/// What a stream writes to `/metrics`.
+/// What one stream writes to `/metrics`.
 pub(crate) struct Measures {
     all: Arc<Metrics>,
     pub(crate) sealed: Counter,
@@ -15,6 +15,9 @@ pub(crate) struct Measures {
     pub(crate) conflict: Counter,
     pub(crate) invalid: Counter,
     pub(crate) refused: Counter,
+    /// What of the gauges, which are those of all streams, is this one's.
+    size_events: i64,
+    window_entries: i64,
 }
 
 impl Measures {
@@ -26,6 +29,8 @@ impl Measures {
             conflict: outcome(SpanOutcome::conflict),
             invalid: outcome(SpanOutcome::invalid),
             refused: outcome(SpanOutcome::refused),
+            size_events: 0,
+            window_entries: 0,
             all,
         }
     }
@@ -52,16 +57,25 @@ impl Measures {
     }
 
     /// The stream has grown by so many events, to this size.
-    pub(crate) fn grown(&self, by: u64, events: u64) {
+    pub(crate) fn grown(&mut self, by: u64, events: u64) {
         self.all.seal.events.inc_by(by);
-        self.all.seal.size_events.set(i64::try_from(events).unwrap_or(i64::MAX));
+        self.size(events);
+    }
+
+    /// Says how many events are durable.
+    pub(crate) fn size(&mut self, events: u64) {
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        self.all.seal.size_events.inc_by(events - self.size_events);
+        self.size_events = events;
     }
 
     pub(crate) fn batches(&self, batches: u64) {
         self.all.seal.batches.inc_by(batches);
     }
 
-    pub(crate) fn window(&self, entries: usize) {
-        self.all.seal.window_entries.set(entries as i64);
+    pub(crate) fn window(&mut self, entries: usize) {
+        let entries = entries as i64;
+        self.all.seal.window_entries.inc_by(entries - self.window_entries);
+        self.window_entries = entries;
     }
 }

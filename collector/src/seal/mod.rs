@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Who owns what: a [`stream::Stream`] owns its head, epoch key, log writer, retry window and references, and runs on one
-//! thread without a lock. The root log has one owner at a time behind a mutex that is only taken when an epoch opens or
-//! closes and when checkpoints are due, never per group. Everything runs over `dyn log::Storage`, and time is handed in, so
+//! thread. Two things are shared: the root log, behind a mutex that is only taken when an epoch opens or closes and when
+//! checkpoints are due, never per group; and the subjects' keys ([`subjects::SharedSubjects`]), which a group holds for
+//! reading, so that it waits only while a key is destroyed. Everything runs over `dyn log::Storage`, and time is handed in, so
 //! that the tests run the whole of it on memory, crash it at every operation, and start it again.
 //!
 //! What holds, whatever happens:
@@ -26,6 +27,7 @@
 //! 6. A subject's key is destroyed before the ledger says so, and the ledger says so, whatever happens in between
 //!    ([`deeds`]).
 
+mod changes;
 mod checkpoints;
 mod conflict;
 mod conflicts;
@@ -56,6 +58,7 @@ mod references;
 mod rejection;
 mod root;
 mod scanner;
+mod split;
 mod start;
 mod stream;
 pub mod subjects;
@@ -63,6 +66,7 @@ mod thread;
 mod version;
 mod window;
 
+pub use changes::Changes;
 pub use conflict::CONFLICTS_NOT_SEALED;
 pub use durable::Durable;
 pub use engine::{Engine, Sealing, free_bytes_to_start, open, run};
@@ -72,7 +76,7 @@ pub use past::Unsound;
 pub use root::RootError;
 pub use start::StartError;
 pub(crate) use stream::STAGE;
-pub use stream::{DISK_FULL, StreamError};
+pub use stream::{DISK_FULL, STREAMS_MAX, StreamError};
 
 #[cfg(test)]
 mod tests;

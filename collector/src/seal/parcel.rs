@@ -12,10 +12,13 @@ use super::subjects::SubjectName;
 use super::window::Fingerprint;
 use crate::intake::{Accepted, BudgetPermit, Encoding, Refusal, Tenant};
 
-/// One request, scanned and assessed. Its bytes stay in one place; spans are ranges of them.
+/// One request, scanned and assessed, or the part of it that one stream gets. Its bytes stay in one place; spans are ranges of
+/// them.
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) request: Bytes,
+    /// Of the request, those that are this part's.
+    pub(crate) bytes: usize,
     pub(crate) encoding: Encoding,
     pub(crate) received_unix_nano: u64,
     pub(crate) tenant: Shared,
@@ -25,7 +28,7 @@ pub(crate) struct Parcel {
     pub(crate) spans: Vec<ParcelSpan>,
     pub(crate) rejected: Option<Rejected>,
     /// Held until the request's bytes are let go.
-    pub(crate) budget: Option<BudgetPermit>,
+    pub(crate) budget: Option<Arc<BudgetPermit>>,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct ParcelSpan {
     pub(crate) fingerprint: Fingerprint,
     /// In the request.
     pub(crate) span: Range<u32>,
+    /// The number of the stream that gets it.
+    pub(crate) stream: u8,
     /// In [`Parcel::shared`].
     pub(crate) resource: u32,
     pub(crate) scope: u32,
@@ -104,7 +109,7 @@ impl Parcel {
         // Far more than an event and its references take beside the span, and a cut beside its bytes.
         let events = self.spans.len() + self.shared.len() + 8;
         let cuts: usize = self.cuts().map(|cut| cut.cuts.len() + payloads::chunks(cut.pieces.len())).sum();
-        self.request.len() as u64 + 512 * (events + cuts) as u64
+        self.bytes as u64 + 512 * (events + cuts) as u64
     }
 
     fn cuts(&self) -> impl Iterator<Item = &CutMessage> {

@@ -4,7 +4,7 @@ use prost::Message;
 use spanseal_log::{RecordKind, Writer};
 
 use super::epoch::Epoch;
-use super::gate::Gate;
+use super::gate::RefusedSpans;
 use super::measures::Measures;
 use super::moment::Moment;
 use super::stream::StreamError;
@@ -13,7 +13,7 @@ use super::stream::StreamError;
 pub(crate) struct Pen<'a> {
     pub(crate) epoch: &'a mut Epoch,
     pub(crate) writer: &'a mut Writer,
-    pub(crate) gate: &'a Gate,
+    pub(crate) refused: &'a RefusedSpans,
     pub(crate) measures: &'a Measures,
     pub(crate) now: Moment,
 }
@@ -45,7 +45,7 @@ impl Pen<'_> {
 
     /// Seals what waits, if anything does, into the group that waits for its commit.
     pub(crate) fn seal(&mut self) -> Result<(), StreamError> {
-        let (clock, tally) = (self.epoch.clock(&self.now), self.epoch.tally(self.gate));
+        let (clock, tally) = (self.epoch.clock(&self.now), self.epoch.tally(self.refused));
         if let Some(batch) = self.epoch.sealer.seal(clock, &tally) {
             self.writer.append(RecordKind::Batch, batch)?;
             self.epoch.told = tally;

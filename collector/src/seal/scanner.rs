@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use crate::intake::{Received, Refusal, Tenant};
 /// Everything that scanning needs beside the request.
 pub(crate) struct Scanner {
     pub(crate) fingerprints: Fingerprints,
+    /// That spans are shared out to.
+    pub(crate) streams: NonZeroUsize,
     pub(crate) cutting: Cutting,
     pub(crate) authority: Arc<Authority>,
     /// The assessment configuration in force, as it is sealed.
@@ -67,7 +70,8 @@ impl Scanner {
             shared,
             spans,
             rejected: rejections.rejected(),
-            budget,
+            budget: budget.map(Arc::new),
+            bytes: request.len(),
             answer,
             request,
         })
@@ -199,6 +203,7 @@ impl<'a> Sorting<'a> {
         Ok(ParcelSpan {
             fingerprint: scanner.fingerprints.span(&ids, under.resource.content, under.scope.content, span),
             span: range_in(request, span).ok_or(Rejection::Elsewhere)?,
+            stream: scanner.fingerprints.stream(ids.trace_id, scanner.streams),
             resource: under.resource.at,
             scope: under.scope.at,
             extra: (!plain).then(|| Box::new(Extra { assessment, producer, cut })),

@@ -1,17 +1,20 @@
-//! Start-up: from a data directory in whatever state to a stream that takes spans in, without a hand.
+//! Start-up: from a data directory in whatever state to streams that take spans in, without a hand.
 //!
 //! The steps, in this order; whatever a crash leaves behind, the next start takes the same steps:
 //! 1. Lock, root log, name, keys, genesis, trust file ([`super::ground`]).
-//! 2. The root log names the stream to go on with: the last that it opened. Its log is recovered to where it is durable, its
-//!    tail verified, its spans remembered ([`super::past`]).
-//! 3. If it was tampered with, or is shorter than was signed for, a new stream is opened that names it: the directory of the
-//!    new one first, then its stream-open leaf, then the end of the old one. A crash after the first leaf leaves the old
-//!    stream unclosed: it is closed now, since it is no longer the last.
+//! 2. The root log names the streams to go on with: the last of each line, where a line is a stream that took no other's
+//!    place, and those that took its place one after the other. Lines count in the order in which they began. The log of
+//!    each is recovered to where it is durable, its tail verified, its spans remembered ([`super::past`]).
+//! 3. In the place of one that was tampered with, is shorter than was signed for, or was closed, a new stream is opened that
+//!    names it: the directory of the new one first, then its stream-open leaf, then the end of the old one. Where lines are
+//!    missing, streams are opened that name none; the last of those lines that are too many are closed. A crash after the
+//!    first leaf leaves the old stream unclosed: it is closed now, since it is no longer the last of its line.
 //! 4. The next epoch is opened ([`super::epoch`]), after the end of the last one where that is missing: by the identity key,
 //!    since its own is gone. What is lost or not known, the stream says first.
 //! 5. The ledger is told of erasures and holds that a crash kept from it ([`super::deeds`]).
-//! 6. The stream's checkpoint is signed.
+//! 6. The streams' checkpoints are signed.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,18 +25,17 @@ use spanseal_ledger::key_event::CloseReason;
 use spanseal_ledger::root_leaf::{ClosedBy, Predecessor, PredecessorState, StreamOpen, StreamSize, Submission};
 use spanseal_ledger::sealer::Head;
 use spanseal_ledger::tree::empty_root;
-use spanseal_ledger::verify::{Fault, StreamRoot};
+use spanseal_ledger::verify::{Fault, RootState, StreamRoot};
 use spanseal_ledger::{Hash, StreamId};
-use spanseal_log::{Damage, KeyFileError, LockError, OpenError, Options, Owner, RecoverError, Writer};
+use spanseal_log::{Damage, DataDir, KeyFileError, Lock, LockError, OpenError, Options, Owner, RecoverError, Writer};
 use tokio::sync::watch;
 
-use super::checkpoints::{Checkpoints, Intervals, LastLeaf};
+use super::checkpoints::{Checkpointed, Checkpoints, Intervals, LastLeaf};
 use super::conflicts::{ConflictSettings, Conflicts};
 use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::Between;
 use super::first::Firsts;
-use super::gate::Gate;
 use super::ground::Ground;
 use super::keys::Keys;
 use super::measures::Measures;
@@ -41,28 +43,30 @@ use super::moment::Moment;
 use super::nonces::Nonces;
 use super::past::{Past, Reading, Unsound};
 use super::references::References;
-use super::root::RootError;
-use super::stream::{Stream, StreamError, segment_start};
-use super::subjects::{Subjects, SubjectsError};
+use super::root::{RootError, RootLog};
+use super::stream::{STAGES, STREAMS_MAX, Stream, StreamError, segment_start};
+use super::subjects::{SharedSubjects, SubjectsError};
 use super::window::{Window, WindowLimits};
-use crate::serve::Health;
+use crate::serve::{Health, Metrics};
 
-/// What a stream is given beside its data directory.
+/// What streams are given beside their data directory.
 pub(crate) struct Equipment {
-    pub(crate) subjects: Box<dyn Subjects>,
+    /// At most [`STREAMS_MAX`].
+    pub(crate) streams: NonZeroUsize,
+    pub(crate) subjects: SharedSubjects,
+    /// Of each stream.
     pub(crate) limits: WindowLimits,
     pub(crate) conflicts: ConflictSettings,
     pub(crate) sizes: Options,
     pub(crate) epoch_max: Duration,
     pub(crate) intervals: Intervals,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) measures: Arc<Measures>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
 }
 
-/// A stream that takes spans in, and what signs its checkpoints.
+/// Streams that take spans in, and what signs their checkpoints.
 pub(crate) struct Started {
-    pub(crate) stream: Stream,
+    pub(crate) streams: Vec<Stream>,
     pub(crate) checkpoints: Checkpoints,
 }
 
@@ -125,55 +129,94 @@ pub enum StartError {
 /// # Errors
 /// When the logs cannot be read or written.
 pub(crate) fn start(ground: Ground, equipment: Equipment, now: &Moment) -> Result<Started, StartError> {
+    STAGES.iter().take(equipment.streams.get()).for_each(|stage| equipment.health.unready(stage, "starting"));
     let mut starting = Starting { ground, equipment, now: *now };
-    let origin = starting.origin()?;
-    starting.close_forgotten(origin.between.head.stream)?;
+    let origins = starting.origins()?;
+    starting.close_forgotten(&origins)?;
     let Starting { ground, equipment, .. } = starting;
-    let owner = Owner::Stream(origin.between.head.stream);
-    let start = segment_start(&origin.between.head);
-    let storage = ground.dir.shared_storage();
-    let writer = match origin.writer {
-        Some(writer) => writer,
-        None => Writer::open_with(storage, &ground.dir.log(&owner), owner, start, equipment.sizes)?,
-    };
-    let head = &origin.between.head;
-    let durable =
-        watch::Sender::new(Durable { stream: head.stream, size: head.frontier.size(), root: head.frontier.root() });
-    let root = Arc::new(Mutex::new(ground.root));
+    let Ground { dir, lock, keys, root, .. } = ground;
+    // Each stream adds its own; an earlier try may have.
+    equipment.metrics.seal.size_events.set(0);
+    equipment.metrics.seal.window_entries.set(0);
+    let common = Common { dir, lock: Arc::new(lock), keys, root: Arc::new(Mutex::new(root)), equipment };
+    let mut streams = Vec::with_capacity(origins.len());
+    let mut checkpointed = Vec::with_capacity(origins.len());
+    for (origin, stage) in origins.into_iter().zip(STAGES) {
+        let last_leaf = LastLeaf { size: origin.checkpointed, at: *now };
+        let stream = common.stream(origin, stage)?;
+        checkpointed.push(Checkpointed { durable: stream.durable.subscribe(), last_leaf });
+        streams.push(stream);
+    }
+    // One of them has the ledger to tell.
+    streams.first_mut().into_iter().for_each(|first| first.debt = Debt::NOW);
+    for stream in &mut streams {
+        stream.tick(now)?;
+    }
+    let Common { dir, keys, root, equipment, .. } = common;
     let mut checkpoints = Checkpoints {
-        dir: ground.dir.clone(),
-        keys: ground.keys.clone(),
-        root: root.clone(),
-        durable: durable.subscribe(),
-        intervals: equipment.intervals,
-        measures: equipment.measures.clone(),
-        last_leaf: LastLeaf { size: origin.checkpointed, at: *now },
-    };
-    let firsts = Firsts::new(ground.dir.clone(), head.stream, head.frontier.size());
-    let mut stream = Stream {
-        dir: ground.dir,
-        lock: ground.lock,
-        writer,
-        epoch: None,
-        stream_nanos: head.wall,
-        between: origin.between,
-        window: origin.window,
-        conflicts: Conflicts::new(equipment.conflicts, firsts),
-        references: References::default(),
-        subjects: equipment.subjects,
-        debt: Debt::NOW,
-        nonces: Nonces::new(),
-        keys: ground.keys,
+        dir,
+        keys,
         root,
-        gate: equipment.gate,
-        durable,
-        measures: equipment.measures,
-        health: equipment.health,
-        epoch_max: equipment.epoch_max,
+        streams: checkpointed,
+        intervals: equipment.intervals,
+        measures: Arc::new(Measures::new(equipment.metrics)),
     };
-    stream.tick(now)?;
     checkpoints.tick(now)?;
-    Ok(Started { stream, checkpoints })
+    Ok(Started { streams, checkpoints })
+}
+
+/// What the streams of a process have in common.
+struct Common {
+    dir: DataDir,
+    lock: Arc<Lock>,
+    keys: Arc<Keys>,
+    root: Arc<Mutex<RootLog>>,
+    equipment: Equipment,
+}
+
+impl Common {
+    fn stream(&self, origin: Origin, stage: &'static str) -> Result<Stream, StartError> {
+        let Self { dir, equipment, .. } = self;
+        let head = &origin.between.head;
+        let writer = match origin.writer {
+            Some(writer) => writer,
+            None => open_writer(dir, head, equipment.sizes)?,
+        };
+        let durable = Durable { stream: head.stream, size: head.frontier.size(), root: head.frontier.root() };
+        let mut measures = Measures::new(Arc::clone(&equipment.metrics));
+        measures.size(durable.size);
+        Ok(Stream {
+            dir: dir.clone(),
+            lock: Arc::clone(&self.lock),
+            writer,
+            epoch: None,
+            stream_nanos: head.wall,
+            conflicts: Conflicts::new(
+                equipment.conflicts.clone(),
+                Firsts::new(dir.clone(), head.stream, head.frontier.size()),
+            ),
+            between: origin.between,
+            window: origin.window,
+            references: References::default(),
+            subjects: equipment.subjects.clone(),
+            erasures_seen: 0,
+            debt: Debt::None,
+            nonces: Nonces::new(),
+            keys: Arc::clone(&self.keys),
+            root: Arc::clone(&self.root),
+            refused: Arc::default(),
+            durable: watch::Sender::new(durable),
+            measures,
+            health: equipment.health.clone(),
+            stage,
+            epoch_max: equipment.epoch_max,
+        })
+    }
+}
+
+fn open_writer(dir: &DataDir, head: &Head, sizes: Options) -> Result<Writer, OpenError> {
+    let owner = Owner::Stream(head.stream);
+    Writer::open_with(dir.shared_storage(), &dir.log(&owner), owner, segment_start(head), sizes)
 }
 
 /// Start-up under way.
@@ -194,18 +237,22 @@ struct Origin {
 }
 
 impl Starting {
-    /// Step 2, and step 3 when that fails.
-    fn origin(&mut self) -> Result<Origin, StartError> {
-        let last = self.ground.state.streams().last().cloned();
+    /// Steps 2 and 3: where each stream goes on from.
+    fn origins(&mut self) -> Result<Vec<Origin>, StartError> {
+        let mut lines = lines(self.ground.state.streams()).into_iter();
+        (0..self.equipment.streams.get()).map(|_| self.origin(lines.next().as_ref())).collect()
+    }
+
+    fn origin(&mut self, last: Option<&StreamRoot>) -> Result<Origin, StartError> {
         let Some(stream) = last else { return self.new_stream(None) };
         if let Some(closed) = stream.closed {
             let predecessor = Predecessor { stream: stream.stream, size: closed.size, state: PredecessorState::Closed };
             return self.new_stream(Some(predecessor));
         }
-        let past = self.reading().read(&stream)?;
+        let past = self.reading().read(stream)?;
         match &past.unsound {
-            None => Ok(self.go_on(&stream, past)),
-            Some(unsound) => self.replace(&stream, &past.head, unsound),
+            None => Ok(self.go_on(stream, past)),
+            Some(unsound) => self.replace(stream, &past.head, unsound),
         }
     }
 
@@ -214,7 +261,7 @@ impl Starting {
             dir: &self.ground.dir,
             keys: &self.ground.keys,
             state: &self.ground.state,
-            subjects: &*self.equipment.subjects,
+            subjects: &self.equipment.subjects,
             limits: self.equipment.limits,
         }
     }
@@ -281,9 +328,7 @@ impl Starting {
         getrandom::fill(&mut id)?;
         let stream = StreamId(id);
         let head = Head::empty(stream);
-        let (owner, storage) = (Owner::Stream(stream), self.ground.dir.shared_storage());
-        let path = self.ground.dir.log(&owner);
-        let writer = Writer::open_with(storage, &path, owner, segment_start(&head), self.equipment.sizes)?;
+        let writer = open_writer(&self.ground.dir, &head, self.equipment.sizes)?;
         let Ground { root, keys, .. } = &mut self.ground;
         let leaf = root.submission(&self.now).open_stream(&*keys.identity, StreamOpen { stream, predecessor });
         root.append(&[leaf], &self.now)?;
@@ -297,11 +342,12 @@ impl Starting {
         })
     }
 
-    /// Ends every stream that is not closed and is not the one to go on with.
-    fn close_forgotten(&mut self, current: StreamId) -> Result<(), StartError> {
+    /// Ends every stream that is not closed and is none to go on with.
+    fn close_forgotten(&mut self, origins: &[Origin]) -> Result<(), StartError> {
+        let goes_on = |stream: StreamId| origins.iter().any(|origin| origin.between.head.stream == stream);
         let streams = self.ground.state.streams().iter();
         let open: Vec<_> =
-            streams.filter(|stream| stream.closed.is_none() && stream.stream != current).cloned().collect();
+            streams.filter(|stream| stream.closed.is_none() && !goes_on(stream.stream)).cloned().collect();
         for stream in open {
             let past = self.reading().read(&stream)?;
             let Ground { root, keys, .. } = &mut self.ground;
@@ -310,6 +356,26 @@ impl Starting {
         }
         Ok(())
     }
+}
+
+/// Returns how many streams there are to go on with, at least one: lines up to the last that is not closed.
+pub(crate) fn streams_of(state: &RootState) -> NonZeroUsize {
+    let open = lines(state.streams()).iter().rposition(|last| last.closed.is_none());
+    let streams = open.map_or(1, |last| (last + 1).min(STREAMS_MAX));
+    NonZeroUsize::new(streams).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Returns the last stream of each line, in the order in which the lines began.
+fn lines(streams: &[StreamRoot]) -> Vec<StreamRoot> {
+    let mut lines: Vec<&StreamRoot> = Vec::new();
+    for stream in streams {
+        let before = stream.predecessor.map(|before| before.stream);
+        match lines.iter_mut().find(|last| Some(last.stream) == before) {
+            Some(last) => *last = stream,
+            None => lines.push(stream),
+        }
+    }
+    lines.into_iter().cloned().collect()
 }
 
 /// The leaves that end a stream for good: of its last epoch, if that is missing, and of the stream.

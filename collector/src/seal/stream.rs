@@ -11,7 +11,7 @@ use super::conflicts::Conflicts;
 use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::{Between, Epoch, Resumed};
-use super::gate::Gate;
+use super::gate::RefusedSpans;
 use super::keys::Keys;
 use super::measures::Measures;
 use super::moment::Moment;
@@ -20,7 +20,7 @@ use super::parcel::Parcel;
 use super::pen::Pen;
 use super::references::References;
 use super::root::{RootError, RootLog};
-use super::subjects::Subjects;
+use super::subjects::SharedSubjects;
 use super::window::Window;
 use crate::intake::Refusal;
 use crate::serve::Health;
@@ -28,9 +28,9 @@ use crate::serve::Health;
 /// A stream, owned by one thread.
 pub(crate) struct Stream {
     pub(super) dir: DataDir,
-    /// Keeps other writers out as long as the stream lives.
+    /// Keeps other writers out as long as a stream lives.
     #[expect(dead_code, reason = "held for its drop")]
-    pub(super) lock: Lock,
+    pub(super) lock: Arc<Lock>,
     pub(super) writer: Writer,
     /// The open epoch; none while the disk is full.
     pub(super) epoch: Option<Epoch>,
@@ -41,16 +41,20 @@ pub(crate) struct Stream {
     /// The latest time that a group was sealed at.
     pub(super) stream_nanos: u64,
     pub(super) references: References,
-    pub(super) subjects: Box<dyn Subjects>,
+    pub(super) subjects: SharedSubjects,
+    /// Of [`SharedSubjects::erasures`], those whose traces were forgotten here.
+    pub(super) erasures_seen: u64,
     /// What the subjects' file owes the ledger.
     pub(super) debt: Debt,
     pub(super) nonces: Nonces,
     pub(super) keys: Arc<Keys>,
     pub(super) root: Arc<Mutex<RootLog>>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) refused: Arc<RefusedSpans>,
     pub(super) durable: watch::Sender<Durable>,
-    pub(super) measures: Arc<Measures>,
+    pub(super) measures: Measures,
     pub(super) health: Health,
+    /// Its name in `/readyz`.
+    pub(super) stage: &'static str,
     /// After this an epoch's key is replaced.
     pub(super) epoch_max: Duration,
 }
@@ -102,6 +106,9 @@ impl Stream {
             self.refuse(parcels.drain(..), &refusal);
             return Ok(());
         }
+        let erasures = self.subjects.erasures();
+        let erasures = erasures.read().unwrap_or_else(PoisonError::into_inner);
+        self.forget_erased(*erasures);
         let keys = self.obtain_keys(parcels);
         for (place, parcel) in parcels.iter().enumerate() {
             self.seal_parcel(parcel, &parcels[..place], &keys, now)?;
@@ -110,6 +117,7 @@ impl Stream {
         self.tell_of_conflicts(due, now)?;
         self.pen(now)?.seal()?;
         self.commit()?;
+        drop((keys, erasures));
         parcels.drain(..).for_each(Parcel::accept);
         self.resume(now).map(|resumed| self.report(resumed))
     }
@@ -141,10 +149,18 @@ impl Stream {
         Ok(if full { Err(Refusal::DiskFull { retry_after: DISK_FULL_RETRY_AFTER }) } else { Ok(()) })
     }
 
+    /// What is shared and was cut under a key that is no more is sealed again under the next one, when it is referred to again.
+    fn forget_erased(&mut self, erasures: u64) {
+        if self.erasures_seen != erasures {
+            self.erasures_seen = erasures;
+            self.references = References::default();
+        }
+    }
+
     pub(super) fn refuse(&self, parcels: impl IntoIterator<Item = Parcel>, refusal: &Refusal) {
         for parcel in parcels {
             let spans = parcel.spans_received();
-            self.gate.refuse(spans);
+            self.refused.add(spans);
             self.measures.refused.inc_by(spans);
             parcel.refuse(refusal.clone());
         }
@@ -192,13 +208,13 @@ impl Stream {
     /// Returns the way into the open epoch.
     pub(super) fn pen(&mut self, now: &Moment) -> Result<Pen<'_>, StreamError> {
         let epoch = self.epoch.as_mut().ok_or(StreamError::NoEpoch)?;
-        Ok(Pen { epoch, writer: &mut self.writer, gate: &self.gate, measures: &self.measures, now: *now })
+        Ok(Pen { epoch, writer: &mut self.writer, refused: &self.refused, measures: &self.measures, now: *now })
     }
 
     fn report(&self, resumed: Resumed) {
         match resumed {
-            Resumed::Open => self.health.ready(STAGE),
-            Resumed::DiskFull => self.health.unready(STAGE, DISK_FULL),
+            Resumed::Open => self.health.ready(self.stage),
+            Resumed::DiskFull => self.health.unready(self.stage, DISK_FULL),
         }
     }
 }
@@ -208,8 +224,15 @@ pub(super) fn segment_start(head: &Head) -> SegmentStart {
     SegmentStart { first: head.frontier.size(), seal_hash: head.seal_hash, frontier: head.frontier.clone() }
 }
 
-/// The stage's name in `/readyz`.
-pub(crate) const STAGE: &str = "seal";
+/// The stage's name in `/readyz`: that of its first stream.
+pub(crate) const STAGE: &str = STAGES[0];
+/// The name of each stream in `/readyz`.
+pub(crate) const STAGES: [&str; STREAMS_MAX] = [
+    "seal", "seal 2", "seal 3", "seal 4", "seal 5", "seal 6", "seal 7", "seal 8", "seal 9", "seal 10", "seal 11",
+    "seal 12", "seal 13", "seal 14", "seal 15", "seal 16",
+];
+/// Streams that one collector writes: each has a thread and at full rate a core.
+pub const STREAMS_MAX: usize = 16;
 /// Why the stage is not ready when the disk is full.
 pub const DISK_FULL: &str = "the disk is full: nothing is taken in until there is space";
 /// How long a sender is asked to wait for space.

@@ -1,5 +1,6 @@
 //! The stream's thread: takes whatever waits, and hands it to the stream as one group.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use super::stream::{Stream, StreamError};
 /// What the thread owns beside the stream.
 pub(crate) struct StreamThread {
     pub(crate) stream: Stream,
-    pub(crate) parcels: Receiver<(Parcel, Place)>,
-    /// Looked at between groups.
-    pub(crate) orders: Receiver<Ordered>,
+    pub(crate) parcels: Receiver<(Parcel, Arc<Place>)>,
+    /// Looked at between groups; the first stream has them.
+    pub(crate) orders: Option<Receiver<Ordered>>,
     pub(crate) clocks: Clocks,
     pub(crate) group_bytes_max: usize,
 }
@@ -39,7 +40,7 @@ impl StreamThread {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.stream.tick(&self.clocks.now())?;
-            while let Ok(Ordered { order, answer }) = self.orders.try_recv() {
+            while let Some(Ok(Ordered { order, answer })) = self.orders.as_ref().map(Receiver::try_recv) {
                 // Whoever asked may have gone away.
                 let _ = answer.send(self.stream.obey(&order, &self.clocks.now())?);
             }
@@ -48,12 +49,12 @@ impl StreamThread {
     }
 
     fn fill(&mut self, group: &mut Vec<Parcel>, first: Parcel) {
-        let mut bytes = first.request.len();
+        let mut bytes = first.bytes;
         group.push(first);
         while bytes < self.group_bytes_max
             && let Ok((parcel, _)) = self.parcels.try_recv()
         {
-            bytes += parcel.request.len();
+            bytes += parcel.bytes;
             group.push(parcel);
         }
     }

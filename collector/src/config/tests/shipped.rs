@@ -37,6 +37,7 @@ fn shows_every_setting_with_its_default() {
 /// What has no default, and the example that stands in its place.
 const EXAMPLES: &[(&str, &str)] = &[
     ("name", "x = 'acme.example/agents'"),
+    ("seal.streams", "x = 4"),
     ("cut.subject", "x = 'user.id'"),
     ("forward", BACKEND),
     ("authority.audience", "x = 'acme.example/agents'"),

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Backend, Forward, run};
+use super::super::{Backend, Forward, run, feeds};
 use super::sink::Sink;
 use crate::config::Config;
 use crate::intake::{Encoding, Intake, Received, Tenant};
@@ -33,7 +33,7 @@ pub(super) struct Collector {
     endpoint: hyper::Uri,
     protocol: super::Protocol,
     intake: Option<Intake>,
-    durable: watch::Receiver<Durable>,
+    durable: Vec<watch::Receiver<Durable>>,
     engine: Option<JoinHandle<anyhow::Result<()>>>,
     stop: CancellationToken,
 }
@@ -53,7 +53,7 @@ impl Collector {
         let opened =
             tokio::task::spawn_blocking(move || seal::open(&config, Arc::new(Disk), opening, Health::of(&["seal"])));
         let Sealing { intake, durable, engine, .. } = opened.await.unwrap().unwrap();
-        let engine = Some(tokio::spawn(seal::run(engine)));
+        let engine = Some(tokio::spawn(seal::run(engine, CancellationToken::new())));
         Self { metrics, dir, endpoint, protocol, intake: Some(intake), durable, engine, stop: CancellationToken::new() }
     }
 
@@ -106,16 +106,10 @@ impl Collector {
         let config = Config::default();
         let mut forward = Forward::all(&config, &self.data(), &self.durable, &self.metrics).unwrap();
         assert!(forward.is_empty(), "forwarding is off by default");
-        let written = self.durable.borrow().stream;
-        let feeds =
-            self.data().streams().unwrap().into_iter().map(|stream| super::super::Feed {
-                stream,
-                durable: (stream == written).then(|| self.durable.clone()),
-            });
         forward.push(Forward {
             backend,
             data: self.data(),
-            feeds: feeds.collect(),
+            feeds: feeds(&self.data(), &self.durable).unwrap(),
             metrics: Arc::clone(&self.metrics),
             grace: Duration::from_secs(60),
         });
@@ -140,7 +134,7 @@ impl Collector {
 
     pub(super) fn saved_cursor(&self) -> u64 {
         let data = self.data();
-        Cursor::load(data.storage(), &data.cursor("forward-sink")).unwrap().next(&self.durable.borrow().stream)
+        Cursor::load(data.storage(), &data.cursor("forward-sink")).unwrap().next(&self.durable[0].borrow().stream)
     }
 
     fn data(&self) -> DataDir {

@@ -6,6 +6,7 @@
 mod file;
 #[cfg(test)]
 mod memory;
+mod shared;
 
 use std::collections::HashMap;
 
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 pub use file::SubjectFile;
 #[cfg(test)]
 pub(crate) use memory::{SubjectFault, SubjectMemory};
+pub(crate) use shared::SharedSubjects;
 
 /// On whose account bytes are cut: the value of the configured attribute, else the trace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

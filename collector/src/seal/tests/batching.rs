@@ -60,7 +60,7 @@ fn refers_to_events_of_the_same_run_of_indices() {
     assert!(runs.len() >= 12 && runs.contains(&2), "{runs:?}");
     // The spans of the last run are remembered by what that run refers to.
     let process = world.must_start();
-    assert_eq!(process.stream.window.len(), 144_000);
+    assert_eq!(process.streams[0].window.len(), 144_000);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn writes_references_again_when_writing_them_used_up_the_run() {
         let mut world = World::new(Settings { segment_bytes_max: 1 << 30, ..Settings::default() });
         let mut process = world.must_start();
         world.must_seal(&mut process, &Request::of([0]));
-        let next = |process: &Process| process.stream.epoch.as_ref().unwrap().sealer.next_index();
+        let next = |process: &Process| process.streams[0].epoch.as_ref().unwrap().sealer.next_index();
         let fill = 65_536 - left - next(&process);
         world.must_seal(&mut process, &Request::of(1..=fill));
         assert_eq!(next(&process), 65_536 - left);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,9 +57,9 @@ fn other_secret(number: Number) -> Span {
     Span { name: other_span(number).name, ..secret_span(number, 30) }
 }
 
-fn settings() -> Settings {
+fn settings(streams: usize) -> Settings {
     // Segments so small that they roll within the script.
-    Settings { segment_bytes_max: 4096, epoch_max: Duration::from_secs(60), ..Settings::default() }
+    Settings { segment_bytes_max: 4096, epoch_max: Duration::from_secs(60), streams, ..Settings::default() }
 }
 
 /// What happens to the disk after the process has died, or has stopped by itself.
@@ -89,9 +90,9 @@ struct Run {
 }
 
 impl Run {
-    fn new(cut: Cut, faults: Vec<(u64, Fault)>) -> Self {
+    fn new(streams: usize, cut: Cut, faults: Vec<(u64, Fault)>) -> Self {
         let mut run = Self {
-            world: World::new(settings()),
+            world: World::new(settings(streams)),
             process: None,
             cut,
             faults,
@@ -233,7 +234,7 @@ impl Run {
         let verdict = verdict(&self.world.memory, &self.world.pins);
         verdict.must_hold();
         let streams: BTreeSet<StreamId> = verdict.events.iter().map(|event| event.stream).collect();
-        assert_eq!(streams.len(), 1, "no crash makes a stream unsound");
+        assert_eq!(streams.len(), self.world.settings.streams, "no crash makes a stream unsound");
         let mut times: BTreeMap<Number, usize> = BTreeMap::new();
         verdict.spans().into_iter().for_each(|number| *times.entry(number).or_default() += 1);
         let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
@@ -254,8 +255,8 @@ fn number(trace_id: &[u8]) -> Number {
 }
 
 /// How many operations the script takes without a fault.
-fn operations() -> u64 {
-    let run = Run::new(Cut::Kill, vec![]).play();
+fn operations(streams: usize) -> u64 {
+    let run = Run::new(streams, Cut::Kill, vec![]).play();
     let operations = run.world.memory.counts().operations;
     run.check();
     operations
@@ -263,11 +264,15 @@ fn operations() -> u64 {
 
 /// The fault hits each operation of the script in turn.
 fn check_everywhere(fault: Fault, cut: impl Fn(u64) -> Cut) {
-    let operations = operations();
+    check_streams_everywhere(1, fault, cut);
+}
+
+fn check_streams_everywhere(streams: usize, fault: Fault, cut: impl Fn(u64) -> Cut) {
+    let operations = operations(streams);
     assert!(operations > 100, "{operations}");
     for at in 0..operations {
         let _label = Label(format!("operation {at} of {operations}, {fault:?}, {:?}", cut(at)));
-        Run::new(cut(at), vec![(at, fault)]).play().check();
+        Run::new(streams, cut(at), vec![(at, fault)]).play().check();
     }
 }
 
@@ -310,9 +315,28 @@ fn holds_when_the_disk_is_full_from_any_operation_on() {
 }
 
 #[test]
+fn several_streams_hold_when_the_power_fails_at_any_operation() {
+    check_streams_everywhere(2, Fault::DieBefore, |_| Cut::Power);
+}
+
+#[test]
+fn several_streams_hold_when_the_disk_is_full_at_any_operation() {
+    check_streams_everywhere(2, Fault::Unwritten(ErrorKind::StorageFull), |_| Cut::Power);
+}
+
+#[test]
 fn holds_under_many_faults_in_a_row() {
-    let operations = operations();
-    for seed in 0..300 {
+    check_many_faults(1, 0..300);
+}
+
+#[test]
+fn several_streams_hold_under_many_faults_in_a_row() {
+    check_many_faults(3, 1000..1200);
+}
+
+fn check_many_faults(streams: usize, seeds: Range<u64>) {
+    let operations = operations(streams);
+    for seed in seeds {
         let mut dice = Dice(seed);
         let faults: Vec<_> = (0..1 + dice.below(6)).map(|_| (dice.below(operations), dice.fault())).collect();
         let cut = match dice.below(3) {
@@ -321,7 +345,7 @@ fn holds_under_many_faults_in_a_row() {
             _ => Cut::PowerKeeping(seed),
         };
         let _label = Label(format!("seed {seed}, {cut:?}, {faults:?}"));
-        Run::new(cut, faults).play().check();
+        Run::new(streams, cut, faults).play().check();
     }
 }
 
@@ -363,10 +387,10 @@ impl Dice {
 /// A log that forgets what was not synced is what makes the other tests worth something.
 #[test]
 fn an_answer_before_the_sync_would_be_found_out() {
-    let mut world = World::new(settings());
+    let mut world = World::new(settings(1));
     let mut process = world.must_start();
     let (parcel, _answer) = world.parcel(&process, &Request::of([]).with(span(1)));
-    process.stream.seal_parcel(&parcel, &[], &HashMap::new(), &world.now).unwrap();
+    process.streams[0].seal_parcel(&parcel, &[], &HashMap::new(), &world.now).unwrap();
     drop(process);
     world.memory = Memory::crash(&world.memory);
     let process = world.must_start();

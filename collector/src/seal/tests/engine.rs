@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spanseal_log::{DataDir, Disk, Owner};
+use tokio_util::sync::CancellationToken;
 
 use super::requests::{Request, bad_span};
 use super::verdict::{Verdict, verdict_on};
@@ -29,7 +30,7 @@ async fn submit(intake: &Intake, request: &Request) -> Result<Accepted, Refusal>
 }
 
 /// Verifies against the checkpoints that the engine left.
-fn verified(directory: &Path) -> Verdict {
+fn verified(directory: &Path, streams: usize) -> Verdict {
     let dir = DataDir::at(Arc::new(Disk), directory);
     let mut pins = BTreeMap::new();
     let note = |owner: &Owner| String::from_utf8(dir.read_checkpoint(owner).unwrap().unwrap()).unwrap();
@@ -39,21 +40,32 @@ fn verified(directory: &Path) -> Verdict {
     }
     let verdict = verdict_on(&dir, &pins);
     verdict.must_hold();
-    let [stream] = &verdict.report.streams[..] else { panic!("one stream") };
-    assert_eq!(stream.pin.as_ref().unwrap().size(), stream.size, "the last checkpoint covers everything");
+    assert_eq!(verdict.report.streams.len(), streams);
+    for stream in &verdict.report.streams {
+        assert_eq!(stream.pin.as_ref().unwrap().size(), stream.size, "the last checkpoint covers everything");
+    }
     verdict
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn seals_what_many_senders_submit_and_stops_cleanly() {
+    check_many_senders(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_out_to_several_streams_what_many_senders_submit() {
+    check_many_senders(4).await;
+}
+
+async fn check_many_senders(streams: usize) {
     let directory = tempfile::tempdir().unwrap();
     let (metrics, health) = (Arc::new(Metrics::new()), Health::of(&["seal"]));
-    let config = config(directory.path(), "");
+    let config = config(directory.path(), &format!("seal.streams = {streams}"));
     for life in 0..2 {
         let Sealing { intake, durable, engine, deployment, .. } = opened(&config, &metrics, &health);
         assert_eq!(deployment.as_str(), "test.example");
         assert!(health.reasons().is_empty());
-        let engine = tokio::spawn(run(engine));
+        let engine = tokio::spawn(run(engine, CancellationToken::new()));
         let senders = (0..8).map(|sender| {
             let intake = intake.clone();
             tokio::spawn(async move {
@@ -68,21 +80,23 @@ async fn seals_what_many_senders_submit_and_stops_cleanly() {
         for sender in senders.collect::<Vec<_>>() {
             sender.await.unwrap();
         }
-        assert!(durable.borrow().size >= 400 * (life + 1));
+        let sizes = durable.iter().map(|durable| durable.borrow().size);
+        assert!(sizes.sum::<u64>() >= 400 * (life + 1));
         drop(intake);
         engine.await.unwrap().unwrap();
     }
-    let verdict = verified(directory.path());
+    let verdict = verified(directory.path(), streams);
     let mut spans = verdict.spans();
     spans.sort_unstable();
     spans.dedup();
     assert_eq!((spans.len(), verdict.spans().len()), (800, 800));
     let text = metrics.text();
     for line in [
+        &format!("spanseal_seal_size_events {}", verdict.events.len()),
+        &format!("spanseal_seal_epochs_total {}", 2 * streams),
         r#"spanseal_seal_spans_total{outcome="sealed"} 800"#,
         r#"spanseal_seal_spans_total{outcome="duplicate"} 400"#,
         r#"spanseal_seal_spans_total{outcome="invalid"} 160"#,
-        "spanseal_seal_epochs_total 2",
         "spanseal_seal_queue_requests 0",
         "spanseal_seal_window_entries 800",
     ] {
@@ -123,8 +137,8 @@ async fn refuses_what_is_no_request_and_takes_an_empty_one() {
     assert!(matches!(intake.submit(received).await, Err(Refusal::Invalid(_))));
     assert_eq!(submit(&intake, &Request::of([])).await, Ok(Accepted::default()));
     drop(intake);
-    run(engine).await.unwrap();
-    assert!(verified(directory.path()).spans().is_empty());
+    run(engine, CancellationToken::new()).await.unwrap();
+    assert!(verified(directory.path(), 1).spans().is_empty());
 }
 
 #[tokio::test]

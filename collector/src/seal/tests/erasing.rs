@@ -1,14 +1,16 @@
 //! A subject is erased: each write fails or is the last, in turn, and no half of an erasure stays.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use prost::Message;
+use spanseal_ledger::StreamId;
 use spanseal_log::Fault;
 use spanseal_schemas::event::ErasureEvent;
 use spanseal_schemas::{envelope, kind};
 
-use super::requests::{Request, SECRET, secret_span, text};
+use super::requests::{Request, SECRET, number_of, secret_span, text};
 use super::verdict::{Verdict, verdict};
 use super::world::{Process, Settings, World};
 use crate::seal::orders::{Done, HOLD_PLACED, HOLD_RELEASED, Order, Refused};
@@ -67,7 +69,7 @@ impl Scene {
     /// Has an order carried out; `None` when the process cannot go on.
     fn order(&mut self, order: &Order) -> Option<Result<Done, Refused>> {
         self.world.pass(Duration::from_millis(1));
-        self.process.as_mut().unwrap().stream.obey(order, &self.world.now).ok()
+        self.process.as_mut().unwrap().streams[0].obey(order, &self.world.now).ok()
     }
 
     /// The process is gone, and with it what was not synced if the power is gone too; then what is left is consistent.
@@ -302,23 +304,37 @@ fn a_span_after_the_erasure_has_a_key_of_its_own() {
 
 #[test]
 fn a_resource_that_was_erased_is_sealed_again_for_the_next_span() {
-    let mut world = World::new(Settings::default());
+    check_erased_resource(1);
+}
+
+/// The order is carried out by the first stream, and the others hear of it.
+#[test]
+fn a_resource_that_was_erased_is_sealed_again_in_every_stream() {
+    check_erased_resource(3);
+}
+
+fn check_erased_resource(streams: usize) {
+    let mut world = World::new(Settings { streams, ..Settings::default() });
     let mut process = world.must_start();
     let request = |number| Request { resource: vec![text(SECRET, &"s".repeat(30))], ..Request::of([number]) };
-    world.must_seal(&mut process, &request(1));
-    world.must_seal(&mut process, &request(2));
-    let shared = |verdict: &Verdict| -> Vec<u64> {
-        let events = verdict.of_kind(kind::SPAN).map(|event| envelope::view(&event.event[1..]).unwrap().resource);
+    (0..30).for_each(|number| world.must_seal(&mut process, &request(number)));
+    let shared = |verdict: &Verdict, numbers: std::ops::Range<u64>| -> BTreeSet<(StreamId, u64)> {
+        let events = verdict.of_kind(kind::SPAN).filter_map(|event| {
+            let span = envelope::view(&event.event[1..]).unwrap();
+            numbers.contains(&number_of(span.span)).then_some((event.stream, span.resource))
+        });
         events.collect()
     };
-    let before = shared(&verdict(&world.memory, &world.pins));
-    assert_eq!(before[0], before[1]);
+    let before = shared(&verdict(&world.memory, &world.pins), 0..30);
+    assert_eq!(before.len(), streams, "each stream has sealed it once");
     let key = world.subjects.only_shared();
-    process.stream.obey(&erase(&key), &world.now).unwrap().unwrap();
-    world.must_seal(&mut process, &request(3));
+    process.streams[0].obey(&erase(&key), &world.now).unwrap().unwrap();
+    (30..60).for_each(|number| world.must_seal(&mut process, &request(number)));
     world.end(process).unwrap();
     let verdict = verdict(&world.memory, &world.pins);
     verdict.must_hold();
-    assert_ne!(shared(&verdict)[2], before[0]);
+    let after = shared(&verdict, 30..60);
+    assert_eq!(after.len(), streams, "and once more");
+    assert!(after.is_disjoint(&before));
     assert_ne!(world.subjects.only_shared().id, key.id);
 }

@@ -65,7 +65,7 @@ fn counts_that_no_seal_has_told_are_told_by_the_next_epoch() {
     // Sealed, with a write that fails; then a duplicate that only the next epoch can tell of.
     world.memory.fault_after(0, Fault::Unwritten(ErrorKind::Other));
     world.must_seal(&mut process, &Request::of([1]));
-    process.gate.refuse(3);
+    process.streams[0].refused.add(3);
     world.must_seal(&mut process, &Request::of([1]));
     world.memory.fault_after(0, Fault::Unwritten(ErrorKind::Other));
     world.must_seal(&mut process, &Request::of([2]));
@@ -85,10 +85,10 @@ fn nobody_is_answered_when_a_group_is_not_durable() {
         world.memory.fault_after(operation, Fault::Unwritten(ErrorKind::Other));
     }
     let (parcel, mut answer) = world.parcel(&process, &Request::of([1]));
-    let (mut parcels, durable) = (vec![parcel], *process.checkpoints.durable.borrow());
-    assert!(process.stream.group(&mut parcels, &world.now).is_err());
+    let (mut parcels, durable) = (vec![parcel], *process.checkpoints.streams[0].durable.borrow());
+    assert!(process.streams[0].group(&mut parcels, &world.now).is_err());
     assert!(answer.try_recv().is_err(), "not answered");
-    assert_eq!(*process.checkpoints.durable.borrow(), durable, "nor published");
+    assert_eq!(*process.checkpoints.streams[0].durable.borrow(), durable, "nor published");
     drop((parcels, process));
     world.memory = world.memory.crash();
     let mut process = world.must_start();

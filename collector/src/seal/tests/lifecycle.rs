@@ -101,7 +101,7 @@ fn counts_what_became_of_every_span() {
     let answers = world.group(&mut process, &[first, Request::of([1, 4])]).unwrap();
     let message = "refused for good: 1 of 4 spans: span 3: the trace id is 4 bytes, not 16".to_owned();
     assert_eq!(answers, [Ok(Accepted { rejected_spans: 1, message: message.clone() }), Ok(Accepted::default())]);
-    process.gate.refuse(7);
+    process.streams[0].refused.add(7);
     world.end(process).unwrap();
     let verdict = verdict(&world.memory, &world.pins);
     verdict.must_hold();
@@ -167,8 +167,8 @@ fn forgets_what_is_older_than_the_window_after_a_restart_too() {
     }
     world.end(process).unwrap();
     let mut process = world.must_start();
-    assert!(process.stream.window.len() <= 32);
-    assert!(process.stream.window.len() >= 28);
+    assert!(process.streams[0].window.len() <= 32);
+    assert!(process.streams[0].window.len() >= 28);
     world.must_seal(&mut process, &Request::of(180..200));
     world.end(process).unwrap();
     let verdict = verdict(&world.memory, &world.pins);

@@ -10,6 +10,7 @@ mod full;
 mod lifecycle;
 mod requests;
 mod scanning;
+mod streams;
 mod tamper;
 mod verdict;
 mod world;

@@ -116,8 +116,8 @@ fn a_tail_cut_below_what_the_note_alone_covers_ends_the_stream() {
     let mut world = World::new(Settings::default());
     let mut process = world.must_start();
     world.must_seal(&mut process, &Request::of(1..=3));
-    let size = process.checkpoints.durable.borrow().size;
-    let stream = process.checkpoints.durable.borrow().stream;
+    let size = process.checkpoints.streams[0].durable.borrow().size;
+    let stream = process.checkpoints.streams[0].durable.borrow().stream;
     let segment = last_segment(&world.memory, stream);
     let covered = read_file(&world.memory, &segment, 1 << 20).unwrap();
     world.must_seal(&mut process, &Request::of(4..=6));

@@ -18,16 +18,15 @@ use crate::seal::checkpoints::{Checkpoints, Intervals};
 use crate::seal::conflicts::ConflictSettings;
 use crate::seal::cutting::Cutting;
 use crate::seal::fingerprint::Fingerprints;
-use crate::seal::gate::Gate;
 use crate::seal::ground::Ground;
-use crate::seal::measures::Measures;
 use crate::seal::moment::Moment;
 use crate::seal::parcel::{Answer, Parcel};
 use crate::seal::root::RootError;
 use crate::seal::scanner::Scanner;
+use crate::seal::split::{self, Part, split};
 use crate::seal::start::{Equipment, StartError, Started, start};
 use crate::seal::stream::{Stream, StreamError};
-use crate::seal::subjects::SubjectMemory;
+use crate::seal::subjects::{SharedSubjects, SubjectMemory};
 use crate::seal::window::WindowLimits;
 use crate::serve::{Health, Metrics};
 
@@ -48,6 +47,7 @@ pub(super) struct Settings {
     pub(super) segment_bytes_max: u64,
     pub(super) epoch_max: Duration,
     pub(super) conflicts_per_second_max: u32,
+    pub(super) streams: usize,
 }
 
 impl Default for Settings {
@@ -58,16 +58,16 @@ impl Default for Settings {
             segment_bytes_max: 1 << 20,
             epoch_max: Duration::from_secs(3600),
             conflicts_per_second_max: 100,
+            streams: 1,
         }
     }
 }
 
 /// One life of the engine.
 pub(super) struct Process {
-    pub(super) stream: Stream,
+    pub(super) streams: Vec<Stream>,
     pub(super) checkpoints: Checkpoints,
     pub(super) scanner: Scanner,
-    pub(super) gate: Arc<Gate>,
     pub(super) health: Health,
 }
 
@@ -110,16 +110,18 @@ impl World {
         self.pass(Duration::from_millis(10));
         let ground = Ground::take(Arc::new(self.memory.clone()), Path::new(DATA), Some(NAME), &self.now)
             .map_err(Stopped::Start)?;
+        let streams = NonZeroUsize::new(self.settings.streams).unwrap();
         let scanner = Scanner {
             fingerprints: Fingerprints::new(&ground.keys.dedup),
+            streams,
             cutting: Cutting::new([SECRET.to_owned()], None),
             authority: Arc::new(Authority::new(&spanseal_authority::Config::default(), NAME).unwrap()),
             configuration: Bytes::from_static(b"# nothing"),
         };
-        let gate = Arc::new(Gate::new(u64::MAX, prometheus_client::metrics::gauge::Gauge::default()));
         let health = Health::of(&["seal"]);
         let equipment = Equipment {
-            subjects: Box::new(self.subjects.clone()),
+            streams,
+            subjects: SharedSubjects::new(Box::new(self.subjects.clone())),
             limits: WindowLimits {
                 entries_max: NonZeroUsize::new(self.settings.entries_max).unwrap(),
                 time: self.settings.window,
@@ -136,12 +138,11 @@ impl World {
                 leaf_changed: Duration::from_secs(10),
                 leaf_idle: Duration::from_secs(600),
             },
-            gate: gate.clone(),
-            measures: Arc::new(Measures::new(Arc::new(Metrics::new()))),
+            metrics: Arc::new(Metrics::new()),
             health: health.clone(),
         };
-        let Started { stream, checkpoints } = start(ground, equipment, &self.now).map_err(Stopped::Start)?;
-        Ok(Process { stream, checkpoints, scanner, gate, health })
+        let Started { streams, checkpoints } = start(ground, equipment, &self.now).map_err(Stopped::Start)?;
+        Ok(Process { streams, checkpoints, scanner, health })
     }
 
     /// Starts, with nothing in the way.
@@ -157,15 +158,24 @@ impl World {
         requests: &[Request],
     ) -> Result<Vec<Result<Accepted, Refusal>>, Stopped> {
         self.pass(Duration::from_millis(1));
-        let (mut parcels, mut answers) = (Vec::new(), Vec::new());
+        let mut groups: Vec<Vec<Parcel>> = process.streams.iter().map(|_| Vec::new()).collect();
+        let mut answers = Vec::new();
         for request in requests {
             let (parcel, answer) = self.parcel(process, request);
-            parcels.push(parcel);
-            answers.push(answer);
+            let part = |Part { stream, parcel, answered }| {
+                groups[stream].push(parcel);
+                answered
+            };
+            answers.push(split(parcel, answer).into_iter().map(part).collect::<Vec<_>>());
         }
-        process.stream.group(&mut parcels, &self.now).map_err(Stopped::Stream)?;
-        assert!(parcels.is_empty(), "every parcel is answered");
-        Ok(answers.into_iter().map(|mut answer| answer.try_recv().expect("answered within the group")).collect())
+        for (stream, parcels) in process.streams.iter_mut().zip(&mut groups).filter(|(_, parcels)| !parcels.is_empty()) {
+            stream.group(parcels, &self.now).map_err(Stopped::Stream)?;
+            assert!(parcels.is_empty(), "every parcel is answered");
+        }
+        let answer = |parts: Vec<oneshot::Receiver<Answer>>| {
+            split::answer(parts.into_iter().map(|mut part| part.try_recv().expect("answered within the group")))
+        };
+        Ok(answers.into_iter().map(answer).collect())
     }
 
     /// Seals one request that must be accepted whole.
@@ -194,15 +204,15 @@ impl World {
         Ok(())
     }
 
-    /// Lets the stream do what time asks for.
+    /// Lets the streams do what time asks for.
     pub(super) fn tick(&mut self, process: &mut Process) -> Result<(), Stopped> {
-        process.stream.tick(&self.now).map_err(Stopped::Stream)
+        process.streams.iter_mut().try_for_each(|stream| stream.tick(&self.now)).map_err(Stopped::Stream)
     }
 
     /// Ends the process cleanly.
     pub(super) fn end(&mut self, mut process: Process) -> Result<(), Stopped> {
         self.pass(Duration::from_millis(1));
-        process.stream.end(&self.now).map_err(Stopped::Stream)?;
+        process.streams.iter_mut().try_for_each(|stream| stream.end(&self.now)).map_err(Stopped::Stream)?;
         process.checkpoints.last(&self.now).map_err(Stopped::Root)?;
         self.see_checkpoints(&process);
         Ok(())
@@ -210,8 +220,9 @@ impl World {
 
     fn see_checkpoints(&mut self, process: &Process) {
         use spanseal_log::Owner;
-        let stream = process.checkpoints.durable.borrow().stream;
-        for (name, owner) in [("root".to_owned(), Owner::RootLog), (stream.to_string(), Owner::Stream(stream))] {
+        let streams = process.checkpoints.streams.iter().map(|stream| stream.durable.borrow().stream);
+        let owners = streams.map(|stream| (stream.to_string(), Owner::Stream(stream)));
+        for (name, owner) in owners.chain([("root".to_owned(), Owner::RootLog)]) {
             if let Ok(Some(note)) = process.checkpoints.dir.read_checkpoint(&owner) {
                 self.pins.insert(name, String::from_utf8(note).unwrap());
             }

@@ -1,4 +1,4 @@
-//! Waits until a stream has more that is durable.
+//! Waits until any of several streams has more that is durable.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -6,19 +6,18 @@ use std::task::Poll;
 
 use tokio::sync::watch;
 
-use super::source::Feed;
-use crate::seal::Durable;
+use super::durable::Durable;
 
 /// The streams that are being written.
-pub(super) struct Changes(Vec<watch::Receiver<Durable>>);
+pub struct Changes(Vec<watch::Receiver<Durable>>);
 
 impl Changes {
-    pub(super) fn new(feeds: &[Feed]) -> Self {
-        Self(feeds.iter().filter_map(|feed| feed.durable.clone()).collect())
+    pub fn new(durable: impl IntoIterator<Item = watch::Receiver<Durable>>) -> Self {
+        Self(durable.into_iter().collect())
     }
 
     /// Returns true when any stream has more since the last call, false once nobody writes any of them.
-    pub(super) async fn wait(&mut self) -> bool {
+    pub async fn wait(&mut self) -> bool {
         loop {
             if self.0.is_empty() {
                 return false;
@@ -57,15 +56,11 @@ mod tests {
         Durable { stream: StreamId([1; 16]), size, root: [0; 32] }
     }
 
-    fn feed(durable: Option<watch::Receiver<Durable>>) -> Feed {
-        Feed { stream: StreamId([1; 16]), durable }
-    }
-
     #[tokio::test]
     async fn sees_a_change_of_any_stream_and_the_end_of_all() {
         let (first, first_end) = watch::channel(durable(0));
         let (second, second_end) = watch::channel(durable(0));
-        let mut changes = Changes::new(&[feed(Some(first_end)), feed(None), feed(Some(second_end))]);
+        let mut changes = Changes::new([first_end, second_end]);
         second.send(durable(1)).unwrap();
         assert!(changes.wait().await);
         drop(second);
