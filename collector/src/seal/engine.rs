@@ -116,11 +116,7 @@ fn equipment(
         },
         sizes: sizes(seal),
         epoch_max: seal.epoch,
-        intervals: Intervals {
-            note: seal.checkpoint,
-            leaf_changed: seal.root_changed,
-            leaf_idle: seal.root_idle,
-        },
+        intervals: Intervals { note: seal.checkpoint, leaf_changed: seal.root_changed, leaf_idle: seal.root_idle },
         metrics,
         health,
     }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Backend, Forward, run, feeds};
+use super::super::{Backend, Forward, feeds, run};
 use super::sink::Sink;
 use crate::config::Config;
 use crate::intake::{Encoding, Intake, Received, Tenant};

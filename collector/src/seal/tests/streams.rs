@@ -61,9 +61,8 @@ fn spans_of_one_trace_meet_and_so_do_conflicts() {
     world.end(process).unwrap();
     let verdict = verdict(&world.memory, &world.pins);
     verdict.must_hold();
-    let with_trace = verdict.of_kind(kind::SPAN).filter(|event| {
-        number_of(envelope::view(&event.event[1..]).unwrap().span) == 7
-    });
+    let with_trace =
+        verdict.of_kind(kind::SPAN).filter(|event| number_of(envelope::view(&event.event[1..]).unwrap().span) == 7);
     assert_eq!(with_trace.map(|event| event.stream).collect::<BTreeSet<_>>().len(), 1);
     assert_eq!(verdict.conflicts().len(), 20);
 }

@@ -168,7 +168,8 @@ impl World {
             };
             answers.push(split(parcel, answer).into_iter().map(part).collect::<Vec<_>>());
         }
-        for (stream, parcels) in process.streams.iter_mut().zip(&mut groups).filter(|(_, parcels)| !parcels.is_empty()) {
+        for (stream, parcels) in process.streams.iter_mut().zip(&mut groups).filter(|(_, parcels)| !parcels.is_empty())
+        {
             stream.group(parcels, &self.now).map_err(Stopped::Stream)?;
             assert!(parcels.is_empty(), "every parcel is answered");
         }
