@@ -18,6 +18,7 @@ use spanseal_collector::intake::{Encoding, Intake, Received, Refusal, Tenant};
 use spanseal_collector::seal::{self, Sealing};
 use spanseal_collector::serve::{Health, Metrics};
 use spanseal_log::Disk;
+use tokio_util::sync::CancellationToken;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,7 +58,7 @@ fn main() {
 
 async fn seal_all(config: &Config, template: &Arc<Template>, requests: u64) {
     let sealing = open(config);
-    let engine = tokio::spawn(seal::run(sealing.engine));
+    let engine = tokio::spawn(seal::run(sealing.engine, CancellationToken::new()));
     let senders: Vec<_> = (0..SENDERS)
         .map(|sender| tokio::spawn(send(sealing.intake.clone(), template.clone(), sender, requests)))
         .collect();
