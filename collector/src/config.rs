@@ -107,7 +107,7 @@ pub struct Seal {
     pub window: Duration,
     /// Attributes that collectors on the way add: a version of a span that differs in nothing else is a variant.
     pub enrichment: Vec<KeyPattern>,
-    /// Conflict events of one tenant; conflicts above it are counted, and a finding says how many.
+    /// Conflict events of one peer of a tenant; conflicts above it are rejected and counted, and a finding says how many.
     pub conflicts_per_second_max: NonZeroU32,
     /// How often, at most, such a finding is sealed for one tenant.
     pub conflicts_finding: Duration,

@@ -49,6 +49,15 @@ pub struct Accepted {
     pub message: String,
 }
 
+impl Accepted {
+    /// Says more, after what is said already.
+    pub(crate) fn add_message(&mut self, more: &str) {
+        let separator = if self.message.is_empty() || more.is_empty() { "" } else { "; " };
+        self.message.push_str(separator);
+        self.message.push_str(more);
+    }
+}
+
 /// Nothing of the request was kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -59,12 +68,19 @@ pub enum Refusal {
     Busy { retry_after: Duration },
     #[error("the collector's disk is full; try again")]
     DiskFull { retry_after: Duration },
+    #[error("the collector is starting, or waits for space on its disk; try again")]
+    Starting { retry_after: Duration },
     #[error("the collector is stopping; try again")]
     Stopping,
 }
 
 /// Whoever seals: the engine, or a stand-in for it in tests.
 pub trait Submit: Send + Sync {
+    /// Returns how a request would be refused now, whatever it holds: then it is refused before it is read.
+    fn refuses(&self) -> Option<Refusal> {
+        None
+    }
+
     /// Answers once the request's spans are durable.
     fn submit(&self, received: Received) -> Submitted<'_>;
 }
@@ -87,5 +103,10 @@ impl Intake {
     /// When nothing of the request was kept. Dropping the future does not take the request back.
     pub async fn submit(&self, received: Received) -> Result<Accepted, Refusal> {
         self.0.submit(received).await
+    }
+
+    /// Returns how a request would be refused now, whatever it holds.
+    pub fn refuses(&self) -> Option<Refusal> {
+        self.0.refuses()
     }
 }

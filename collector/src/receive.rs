@@ -102,9 +102,13 @@ impl Receiver {
         Self { config, intake, relay, budget, tenant, metrics, stop }
     }
 
-    /// Refuses a signal that is neither sealed nor passed on, before its request is read.
+    /// Refuses, before it is read, a request that nobody takes: spans while no more may wait, another signal without a backend.
     fn takes(&self, signal: Signal) -> Result<(), Problem> {
-        if signal == Signal::Traces || self.relay.takes(signal) { Ok(()) } else { Err(Problem::NoBackend { signal }) }
+        match signal {
+            Signal::Traces => self.intake.refuses().map_or(Ok(()), |refusal| Err(Problem::Refused(refusal))),
+            _ if self.relay.takes(signal) => Ok(()),
+            _ => Err(Problem::NoBackend { signal }),
+        }
     }
 
     /// Hands spans to seal and all else to the backends, and waits for the answer.

@@ -94,12 +94,11 @@ impl Starting {
             metrics: Arc::clone(&metrics),
         };
         let mut stages = Stages::new(config.grace, stop.clone());
-        let mut receive = Some(receive::run(receive, stop.clone()));
+        // From the beginning: whoever sends is asked to come again, while the log is read back or the disk is full.
+        stages.spawn(receive::STAGE, receive::run(receive, stop.clone()));
         let opening =
             Opening { config: Arc::clone(&config), storage, health: health.clone(), metrics: metrics.clone() };
-        let opened = opening.when_there_is_space(&stop, || {
-            receive.take().into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
-        });
+        let opened = opening.when_there_is_space(&stop);
         let forwards = |sealing: &Sealing| {
             let data = DataDir::at(opening.storage.clone(), &config.data_dir);
             Forward::all(&config, &data, &sealing.durable, &metrics)
@@ -114,7 +113,6 @@ impl Starting {
         };
         let Sealing { intake, durable, deployment, orders, engine } = sealing;
         entrance.open(intake);
-        receive.into_iter().for_each(|receive| stages.spawn(receive::STAGE, receive));
         stages.spawn(seal::STAGE, seal::run(engine, stop.clone()));
         match Control::bind(&config.data_dir, orders) {
             Ok(control) => stages.spawn("control", control::run(control, stop.clone())),
@@ -139,19 +137,14 @@ struct Opening {
 }
 
 impl Opening {
-    /// Gets the streams ready; while the disk is too full for that, calls `on_full`, and waits for space.
-    async fn when_there_is_space(
-        &self,
-        stop: &CancellationToken,
-        mut on_full: impl FnMut(),
-    ) -> anyhow::Result<Sealing> {
+    /// Gets the streams ready; while the disk is too full for that, waits for space.
+    async fn when_there_is_space(&self, stop: &CancellationToken) -> anyhow::Result<Sealing> {
         let directory = || self.config.data_dir.display().to_string();
         loop {
             match self.once().await? {
                 Err(error) if error.is_disk_full() => {
                     self.health.unready(seal::STAGE, seal::DISK_FULL);
                     tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "{}", seal::DISK_FULL);
-                    on_full();
                 }
                 opened => return opened.with_context(directory),
             }

@@ -1,4 +1,4 @@
-//! The way in before there is a stream: closed, because the disk is full.
+//! The way in before there is a stream: closed, while the log is read back or the disk is full.
 
 use std::future::ready;
 use std::sync::OnceLock;
@@ -21,12 +21,19 @@ impl Entrance {
 }
 
 impl Submit for Entrance {
+    fn refuses(&self) -> Option<Refusal> {
+        match self.engine.get() {
+            Some(engine) => engine.refuses(),
+            None => Some(Refusal::Starting { retry_after: RETRY_AFTER }),
+        }
+    }
+
     fn submit(&self, received: Received) -> Submitted<'_> {
         match self.engine.get() {
             Some(Intake(sealer)) => sealer.submit(received),
-            None => Box::pin(ready(Err(Refusal::DiskFull { retry_after: RETRY_AFTER }))),
+            None => Box::pin(ready(Err(Refusal::Starting { retry_after: RETRY_AFTER }))),
         }
     }
 }
 
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(2);

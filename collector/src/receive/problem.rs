@@ -86,9 +86,9 @@ impl Problem {
             Self::OverBudget(_) | Self::Slow { .. } | Self::NotSealedYet { .. } => soon,
             Self::Refused(refusal) => match refusal {
                 Refusal::Invalid(_) => Remedy::Change,
-                Refusal::Busy { retry_after } | Refusal::DiskFull { retry_after } => {
-                    Remedy::Retry { after: *retry_after }
-                }
+                Refusal::Busy { retry_after }
+                | Refusal::DiskFull { retry_after }
+                | Refusal::Starting { retry_after } => Remedy::Retry { after: *retry_after },
                 Refusal::Stopping => soon,
             },
         }
@@ -105,7 +105,7 @@ impl Problem {
             Self::OverBudget(_) => Outcome::busy,
             Self::Slow { .. } | Self::NotSealedYet { .. } => Outcome::timed_out,
             Self::Refused(Refusal::Invalid(_)) => Outcome::invalid,
-            Self::Refused(Refusal::Busy { .. }) => Outcome::busy,
+            Self::Refused(Refusal::Busy { .. } | Refusal::Starting { .. }) => Outcome::busy,
             Self::Refused(Refusal::DiskFull { .. }) => Outcome::disk_full,
             Self::Refused(Refusal::Stopping) => Outcome::stopping,
         }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::first::Firsts;
@@ -11,13 +12,14 @@ use super::parcel::{Parcel, ParcelSpan};
 use super::subjects::Subjects;
 use super::version::Version;
 use crate::config::KeyPattern;
+use crate::intake::Tenant;
 
 /// What is done about conflicts.
 #[derive(Debug, Clone)]
 pub(crate) struct ConflictSettings {
     /// Keys of the attributes that collectors on the way add: a version that differs in nothing else is a variant.
     pub(crate) enrichment: Vec<KeyPattern>,
-    /// Conflict events of one tenant; what is above is counted, and a finding says so.
+    /// Conflict events of one peer of a tenant; what is above is counted, and a finding says so.
     pub(crate) per_second_max: NonZeroU32,
     /// How often, at most, a finding of one tenant says it.
     pub(crate) finding: Duration,
@@ -30,8 +32,8 @@ pub(crate) struct Conflicts {
     firsts: Firsts,
     /// The second of the process's clock that is counted.
     second: u64,
-    /// Conflict events of that second, by tenant.
-    sealed: HashMap<String, u32>,
+    /// Conflict events of that second.
+    sealed: HashMap<Arc<Tenant>, u32>,
     /// Tenants with conflicts that were not sealed.
     unsealed: HashMap<String, Unsealed>,
 }
@@ -65,8 +67,8 @@ impl Conflicts {
         Self { settings, firsts, second: 0, sealed: HashMap::new(), unsealed: HashMap::new() }
     }
 
-    /// Returns whether one more conflict of the tenant is sealed as an event; else it is counted for a finding.
-    pub(crate) fn admit(&mut self, tenant: &str, now: &Moment) -> bool {
+    /// Returns whether one more conflict of the tenant's peer is sealed as an event; else it is counted for a finding.
+    pub(crate) fn admit(&mut self, tenant: &Arc<Tenant>, now: &Moment) -> bool {
         let second = now.monotonic_nano / 1_000_000_000;
         if self.second != second {
             self.second = second;
@@ -75,11 +77,11 @@ impl Conflicts {
         let max = self.settings.per_second_max.get();
         match self.sealed.get_mut(tenant) {
             Some(sealed) if *sealed >= max => {
-                self.unsealed.entry(tenant.to_owned()).or_default().spans += 1;
+                self.unsealed.entry(tenant.name.clone()).or_default().spans += 1;
                 return false;
             }
             Some(sealed) => *sealed += 1,
-            None => drop(self.sealed.insert(tenant.to_owned(), 1)),
+            None => drop(self.sealed.insert(Arc::clone(tenant), 1)),
         }
         true
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 /// The limit of what waits, for all streams together.
@@ -28,6 +29,11 @@ impl Gate {
         Self { bytes_max, bytes: AtomicU64::new(0), waiting }
     }
 
+    /// Whether so much waits that requests are refused before they are read. The rest is left to those that are being read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.bytes_max - self.bytes_max / 4
+    }
+
     /// Returns a place for a request of so many bytes, if there is one.
     ///
     /// What waits longer than it takes to seal some groups only makes every answer late and takes memory: senders wait
@@ -40,17 +46,27 @@ impl Gate {
     }
 }
 
-/// The spans of one stream that were answered retryably since the process started.
+/// The spans of one stream that were answered retryably since the process started. Those of requests that were refused before
+/// they were read are not known.
 #[derive(Debug, Default)]
-pub(crate) struct RefusedSpans(AtomicU64);
+pub(crate) struct RefusedSpans {
+    spans: AtomicU64,
+    /// In `/metrics`, of all streams together.
+    all: Counter,
+}
 
 impl RefusedSpans {
+    pub(crate) fn new(all: Counter) -> Self {
+        Self { spans: AtomicU64::new(0), all }
+    }
+
     pub(crate) fn add(&self, spans: u64) {
-        self.0.fetch_add(spans, Ordering::Relaxed);
+        self.spans.fetch_add(spans, Ordering::Relaxed);
+        self.all.inc_by(spans);
     }
 
     pub(crate) fn spans(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.spans.load(Ordering::Relaxed)
     }
 }
 
@@ -70,7 +86,9 @@ mod tests {
         let gate = Arc::new(Gate::new(100, Gauge::default()));
         let first = gate.enter(60).unwrap();
         assert!(gate.enter(41).is_none());
+        assert!(!gate.is_full());
         let second = gate.enter(40).unwrap();
+        assert!(gate.is_full());
         drop(first);
         assert!(gate.enter(101).is_none());
         drop(second);

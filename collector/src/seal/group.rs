@@ -39,7 +39,8 @@ impl Stream {
         })
     }
 
-    /// Writes the events of one parcel into batches, in memory; `earlier` are the parcels of its group before it.
+    /// Writes the events of one parcel into batches, in memory; `earlier` are the parcels of its group before it. Returns how
+    /// many conflicts are not sealed.
     ///
     /// # Errors
     /// When an event cannot be written: what was sealed so far is not, and the process stops.
@@ -49,7 +50,7 @@ impl Stream {
         earlier: &[Parcel],
         keys: &SubjectKeys,
         now: &Moment,
-    ) -> Result<(), StreamError> {
+    ) -> Result<u64, StreamError> {
         let epoch = self.epoch.as_mut().ok_or(StreamError::NoEpoch)?;
         let stream_nanos = now.wall_unix_nano.max(self.stream_nanos);
         self.stream_nanos = stream_nanos;
@@ -60,7 +61,7 @@ impl Stream {
             keys,
             placed: Placed::default(),
         };
-        let (mut sealed, mut duplicates, mut conflicts) = (0, 0, 0);
+        let (mut sealed, mut duplicates, mut conflicts, mut unsealed) = (0, 0, 0, 0);
         self.window.warm(parcel.spans.iter().map(|span| span.fingerprint.key));
         for span in &parcel.spans {
             // From here on nothing may fail but the process: the window remembers the span.
@@ -73,11 +74,13 @@ impl Stream {
                 }
                 Seen::Other { first } => {
                     conflicts += 1;
-                    if self.conflicts.admit(&parcel.tenant.tenant.name, now) {
+                    if self.conflicts.admit(&parcel.tenant.tenant, now) {
                         let conflicting = Conflicting { first, parcel, span, earlier };
                         let variant = self.conflicts.is_variant(&conflicting, &self.subjects, now);
                         let index = hand.conflict(&conflicting, variant)?;
                         self.window.remember_other(span.fingerprint, index, stream_nanos);
+                    } else {
+                        unsealed += 1;
                     }
                 }
             }
@@ -92,7 +95,7 @@ impl Stream {
         self.measures.sealed.inc_by(sealed);
         self.measures.duplicate.inc_by(duplicates);
         self.measures.conflict.inc_by(conflicts);
-        Ok(())
+        Ok(unsealed)
     }
 }
 

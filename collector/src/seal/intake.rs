@@ -28,6 +28,10 @@ pub(crate) struct Way {
 }
 
 impl Submit for Door {
+    fn refuses(&self) -> Option<Refusal> {
+        self.gate.is_full().then_some(Refusal::Busy { retry_after: RETRY_AFTER })
+    }
+
     fn submit(&self, received: Received) -> Submitted<'_> {
         Box::pin(self.take_in(received))
     }

@@ -14,7 +14,6 @@ pub(crate) struct Measures {
     pub(crate) duplicate: Counter,
     pub(crate) conflict: Counter,
     pub(crate) invalid: Counter,
-    pub(crate) refused: Counter,
     /// What of the gauges, which are those of all streams, is this one's.
     size_events: i64,
     window_entries: i64,
@@ -28,11 +27,15 @@ impl Measures {
             duplicate: outcome(SpanOutcome::duplicate),
             conflict: outcome(SpanOutcome::conflict),
             invalid: outcome(SpanOutcome::invalid),
-            refused: outcome(SpanOutcome::refused),
             size_events: 0,
             window_entries: 0,
             all,
         }
+    }
+
+    /// Returns the counter of the spans that are refused.
+    pub(crate) fn refused(&self) -> Counter {
+        self.all.seal.spans.get_or_create_owned(&SpanLabels { outcome: SpanOutcome::refused })
     }
 
     /// One group became durable.

@@ -126,12 +126,19 @@ impl Parcel {
         self.cuts().map(|cut| &cut.subject)
     }
 
-    /// Answers that everything of the request is durable.
-    pub(crate) fn accept(mut self) {
-        let accepted = match self.rejected.take() {
+    /// Answers that everything of the request is durable, but for the spans that were rejected, and for conflicts that were not
+    /// sealed because there are too many.
+    pub(crate) fn accept(mut self, unsealed: u64) {
+        let mut accepted = match self.rejected.take() {
             None => Accepted::default(),
             Some(Rejected { spans, message }) => Accepted { rejected_spans: spans, message },
         };
+        if unsealed > 0 {
+            accepted.rejected_spans += unsealed;
+            let told =
+                format!("not sealed: {unsealed} spans with the ids of others and other bytes, too many in a second");
+            accepted.add_message(&told);
+        }
         self.answer(Ok(accepted));
     }
 

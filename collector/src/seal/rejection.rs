@@ -26,12 +26,16 @@ pub(crate) enum Rejection {
     SchemaUrl { bytes: usize },
     #[error("the message cannot be cut to fit an event: {bytes} bytes remain")]
     Uncuttable { bytes: usize },
+    #[error("more than {CUT_MESSAGES_MAX} spans, resources and scopes of the request have values to keep out")]
+    TooManyCut,
     #[error("there is no randomness for the salt of a cut")]
     NoSalt,
     #[error("the span lies outside its request")]
     Elsewhere,
 }
 
+/// Each takes a key, at first a new one, and a kibibyte of memory: this many take half a second.
+pub(crate) const CUT_MESSAGES_MAX: usize = 16_384;
 /// A schema URL is sealed whole, so it has a limit of its own.
 pub(crate) const SCHEMA_URL_BYTES_MAX: usize = 4096;
 

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::cutting::{Cutting, SharedMessage, Whose};
 use super::fingerprint::{Fingerprints, SpanIds};
-use super::parcel::{Answer, Content, Extra, Parcel, ParcelSpan, Shared};
-use super::rejection::{Rejection, Rejections, SCHEMA_URL_BYTES_MAX};
+use super::parcel::{Answer, Content, CutMessage, Extra, Parcel, ParcelSpan, Shared};
+use super::rejection::{CUT_MESSAGES_MAX, Rejection, Rejections, SCHEMA_URL_BYTES_MAX};
 use crate::intake::{Received, Refusal, Tenant};
 
 /// Everything that scanning needs beside the request.
@@ -52,6 +52,7 @@ impl Scanner {
             places: HashMap::new(),
             attributes: Attributes::new(),
             spans: Vec::new(),
+            cut: 0,
             rejections: Rejections::default(),
         };
         for resource in &resources {
@@ -95,6 +96,8 @@ struct Sorting<'a> {
     /// Those of the span at hand; kept for their memory.
     attributes: Attributes<'a>,
     spans: Vec<ParcelSpan>,
+    /// Spans, resources and scopes that were cut.
+    cut: usize,
     rejections: Rejections,
 }
 
@@ -153,14 +156,14 @@ impl<'a> Sorting<'a> {
         if schema_url.len() > SCHEMA_URL_BYTES_MAX {
             return Err(Rejection::SchemaUrl { bytes: schema_url.len() });
         }
-        let Self { scanner, request, tenant, shared, places, .. } = self;
+        let Self { scanner, request, tenant, shared, places, cut, .. } = self;
         let what = message.what();
         let content = scanner.fingerprints.content(what, schema_url.as_bytes(), message.content);
         let vacant = match places.entry(content) {
             Entry::Occupied(known) => return Ok(*known.get()),
             Entry::Vacant(vacant) => vacant,
         };
-        let cut = scanner.cutting.shared(message, schema_url, tenant, content)?;
+        let cut = count_cut(cut, scanner.cutting.shared(message, schema_url, tenant, content)?)?;
         shared.push(Shared {
             what,
             print: scanner.fingerprints.shared(content, tenant),
@@ -175,7 +178,7 @@ impl<'a> Sorting<'a> {
     }
 
     fn span(&mut self, span: &'a [u8], under: &Under<'_>) -> Result<ParcelSpan, Rejection> {
-        let Self { scanner, request, tenant, attributes, .. } = self;
+        let Self { scanner, request, tenant, attributes, cut, .. } = self;
         attributes.clear();
         let facts = scan::span(span, &mut |key, value| {
             if scanner.authority.wants(key) {
@@ -198,7 +201,7 @@ impl<'a> Sorting<'a> {
         });
         let (assessment, producer) = (assessed.assessment(), assessed.producer);
         let whose = Whose { tenant: &tenant.name, trace_id: ids.trace_id };
-        let cut = scanner.cutting.span(span, &whose, assessment.as_ref())?;
+        let cut = count_cut(cut, scanner.cutting.span(span, &whose, assessment.as_ref())?)?;
         let plain = assessment.is_none() && producer.is_none() && cut.is_none();
         Ok(ParcelSpan {
             fingerprint: scanner.fingerprints.span(&ids, under.resource.content, under.scope.content, span),
@@ -209,6 +212,17 @@ impl<'a> Sorting<'a> {
             extra: (!plain).then(|| Box::new(Extra { assessment, producer, cut })),
         })
     }
+}
+
+/// Counts a message that was cut, unless there are too many.
+fn count_cut(so_far: &mut usize, cut: Option<CutMessage>) -> Result<Option<CutMessage>, Rejection> {
+    if cut.is_some() {
+        if *so_far == CUT_MESSAGES_MAX {
+            return Err(Rejection::TooManyCut);
+        }
+        *so_far += 1;
+    }
+    Ok(cut)
 }
 
 /// Returns the resource's `service.name`; the last one, as for a map.

@@ -60,7 +60,7 @@ pub(crate) fn answer(parts: impl IntoIterator<Item = Answer>) -> Answer {
     for part in parts {
         let Accepted { rejected_spans, message } = part?;
         whole.rejected_spans += rejected_spans;
-        whole.message.push_str(&message);
+        whole.add_message(&message);
     }
     Ok(whole)
 }

@@ -36,6 +36,7 @@ use super::deeds::Debt;
 use super::durable::Durable;
 use super::epoch::Between;
 use super::first::Firsts;
+use super::gate::RefusedSpans;
 use super::ground::Ground;
 use super::keys::Keys;
 use super::measures::Measures;
@@ -204,7 +205,7 @@ impl Common {
             nonces: Nonces::new(),
             keys: Arc::clone(&self.keys),
             root: Arc::clone(&self.root),
-            refused: Arc::default(),
+            refused: Arc::new(RefusedSpans::new(measures.refused())),
             durable: watch::Sender::new(durable),
             measures,
             health: equipment.health.clone(),

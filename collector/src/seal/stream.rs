@@ -110,15 +110,16 @@ impl Stream {
         let erasures = erasures.read().unwrap_or_else(PoisonError::into_inner);
         self.forget_erased(*erasures);
         let keys = self.obtain_keys(parcels);
+        let mut unsealed = Vec::with_capacity(parcels.len());
         for (place, parcel) in parcels.iter().enumerate() {
-            self.seal_parcel(parcel, &parcels[..place], &keys, now)?;
+            unsealed.push(self.seal_parcel(parcel, &parcels[..place], &keys, now)?);
         }
         let due = self.conflicts.due(now);
         self.tell_of_conflicts(due, now)?;
         self.pen(now)?.seal()?;
         self.commit()?;
         drop((keys, erasures));
-        parcels.drain(..).for_each(Parcel::accept);
+        parcels.drain(..).zip(unsealed).for_each(|(parcel, unsealed)| parcel.accept(unsealed));
         self.resume(now).map(|resumed| self.report(resumed))
     }
 
@@ -159,9 +160,7 @@ impl Stream {
 
     pub(super) fn refuse(&self, parcels: impl IntoIterator<Item = Parcel>, refusal: &Refusal) {
         for parcel in parcels {
-            let spans = parcel.spans_received();
-            self.refused.add(spans);
-            self.measures.refused.inc_by(spans);
+            self.refused.add(parcel.spans_received());
             parcel.refuse(refusal.clone());
         }
     }

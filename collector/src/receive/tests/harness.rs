@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -72,12 +73,19 @@ impl Collector {
 pub(super) struct Sealer {
     pub(super) seen: Mutex<Vec<Received>>,
     answers: Mutex<VecDeque<Answer>>,
+    /// Refuses whatever comes.
+    pub(super) is_full: AtomicBool,
     released: Semaphore,
 }
 
 impl Default for Sealer {
     fn default() -> Self {
-        Self { seen: Mutex::default(), answers: Mutex::default(), released: Semaphore::new(0) }
+        Self {
+            seen: Mutex::default(),
+            answers: Mutex::default(),
+            is_full: AtomicBool::new(false),
+            released: Semaphore::new(0),
+        }
     }
 }
 
@@ -107,6 +115,11 @@ impl Sealer {
 }
 
 impl Submit for Sealer {
+    fn refuses(&self) -> Option<Refusal> {
+        let is_full = self.is_full.load(Ordering::Relaxed);
+        is_full.then_some(Refusal::Busy { retry_after: Duration::from_secs(3) })
+    }
+
     fn submit(&self, received: Received) -> Submitted<'_> {
         Box::pin(async move {
             let answer = self.answers.lock().unwrap().pop_front();

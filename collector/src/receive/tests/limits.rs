@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -98,6 +99,28 @@ async fn refuses_what_is_announced_too_large() {
     let mut got = String::new();
     client.read_to_string(&mut got).await.unwrap();
     assert!(got.starts_with("HTTP/1.1 413 "), "{got}");
+}
+
+/// Nobody has to send a body only to be told to come again.
+#[tokio::test]
+async fn refuses_before_it_is_read_what_would_not_be_taken() {
+    let (mut client, sealer) = connect("");
+    sealer.is_full.store(true, Ordering::Relaxed);
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: h\r\ncontent-type: application/x-protobuf\r\n\
+                expect: 100-continue\r\ncontent-length: 2001\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut got = String::new();
+    client.read_to_string(&mut got).await.unwrap();
+    assert!(got.starts_with("HTTP/1.1 503 ") && got.contains("retry-after: 3"), "{got}");
+
+    let collector = Collector::start("").await;
+    collector.sealer.is_full.store(true, Ordering::Relaxed);
+    let status = grpc_call(&collector, 30_000_000).await.unwrap_err();
+    assert_eq!((status.code(), retry_delay(&status)), (Code::Unavailable, Some(Duration::from_secs(3))));
+    assert_eq!(collector.metrics.receive.wire_bytes.get(), 0);
+    collector.sealer.is_full.store(false, Ordering::Relaxed);
+    grpc_call(&collector, 501).await.unwrap();
+    collector.ends_clean().await;
 }
 
 /// Bytes of a request count until it is answered; over the limit others are asked to come again.

@@ -171,18 +171,22 @@ fn seals_so_many_a_second_of_each_tenant_and_tells_of_the_rest() {
     for tenant in ["acme", "b"] {
         world.must_seal(&mut process, &Request::of(0..20).of_tenant(tenant));
     }
-    world.must_seal(&mut process, &others(0..5));
-    world.must_seal(&mut process, &others(0..1).of_tenant("b"));
+    let check_rejected = |world: &mut World, process: &mut Process, request: Request, rejected| {
+        let [Ok(accepted)] = &world.group(process, &[request]).unwrap()[..] else { panic!("answered") };
+        assert_eq!(accepted.rejected_spans, rejected, "what is not sealed is not acknowledged: {}", accepted.message);
+    };
+    check_rejected(&mut world, &mut process, others(0..5), 3);
+    check_rejected(&mut world, &mut process, others(0..1).of_tenant("b"), 0);
     assert_eq!(told(&world), HashMap::from([("acme".to_owned(), vec![3])]), "the first is told at once");
     world.pass(Duration::from_secs(1));
-    world.must_seal(&mut process, &others(5..10));
-    world.must_seal(&mut process, &others(9..10));
+    check_rejected(&mut world, &mut process, others(5..10), 3);
+    check_rejected(&mut world, &mut process, others(9..10), 1);
     world.tick(&mut process).unwrap();
     assert_eq!(told(&world)["acme"], [3], "the next not before a minute has passed");
     world.pass(Duration::from_secs(60));
     world.tick(&mut process).unwrap();
     assert_eq!(told(&world)["acme"], [3, 4], "even when nothing comes in");
-    world.must_seal(&mut process, &others(10..13));
+    check_rejected(&mut world, &mut process, others(10..13), 1);
     let verdict = ended(world, process);
     assert_eq!(verdict.conflicts().len(), 2 + 1 + 2 + 2);
     let findings = verdict.findings();

@@ -115,6 +115,9 @@ async fn check_full_queue(settings: &str) {
     let waited = tokio::time::timeout(Duration::from_millis(1), &mut waiting).await;
     assert!(waited.is_err(), "{settings}");
     assert!(matches!(full.await, Err(Refusal::Busy { .. })), "{settings}");
+    let refused = r#"spanseal_seal_spans_total{outcome="refused"} 2"#;
+    assert!(metrics.text().lines().any(|line| line == refused), "{}", metrics.text());
+    assert_eq!(intake.refuses().is_some(), settings.contains("queue_bytes_max"), "{settings}");
     drop(engine);
     assert_eq!(waiting.await, Err(Refusal::Stopping));
     assert_eq!(submit(&intake, &second).await, Err(Refusal::Stopping));

@@ -5,9 +5,10 @@ use prost::Message;
 use spanseal_schemas::event::{ResourceEvent, Verdict as Judged, What};
 use spanseal_schemas::{envelope, kind};
 
-use super::requests::{Request, SECRET, span, text};
+use super::requests::{Request, SECRET, secret_span, span, text};
 use super::verdict::verdict;
 use super::world::{Settings, World};
+use crate::seal::rejection::CUT_MESSAGES_MAX;
 
 /// The span is refused for good, alone, with this reason.
 #[track_caller]
@@ -45,6 +46,18 @@ fn takes_ids_that_begin_and_end_with_zeros() {
     odd.parent_span_id = vec![0; 8];
     let (parcel, _answer) = world.parcel(&process, &Request::of([]).with(odd));
     assert!(parcel.rejected.is_none());
+}
+
+#[test]
+fn cuts_no_more_than_so_many_messages_of_a_request() {
+    let mut world = World::new(Settings::default());
+    let process = world.must_start();
+    let cut = (0..CUT_MESSAGES_MAX as u64 + 3).fold(Request::of([]), |all, number| all.with(secret_span(number, 1)));
+    let (parcel, _answer) = world.parcel(&process, &cut.with(span(1_000_000)));
+    assert_eq!((parcel.spans.len(), parcel.subjects().count()), (CUT_MESSAGES_MAX + 1, CUT_MESSAGES_MAX));
+    let rejected = parcel.rejected.unwrap();
+    let reason = "span 16385: more than 16384 spans, resources and scopes of the request have values to keep out; ";
+    assert!(rejected.spans == 3 && rejected.message.contains(reason), "{}", rejected.message);
 }
 
 #[test]
