@@ -10,6 +10,7 @@ mod draft;
 mod key_file;
 mod lookup;
 mod memory;
+mod pending;
 mod reader;
 mod recover;
 mod replace;

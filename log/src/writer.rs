@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::draft::{self, Draft};
+use crate::pending::Pending;
 use crate::record::{self, BodySize, RecordKind};
 use crate::reserve::{self, Reserve, is_full};
 use crate::scan::{Found, Scanner};
@@ -47,7 +48,7 @@ pub struct Writer {
     durable_len: u64,
     /// Where the log stands after the last successful sync.
     synced: SegmentStart,
-    pending: Vec<u8>,
+    pending: Pending,
     reserve: Reserve,
     last_fault: Option<io::Error>,
     stopped: bool,
@@ -161,7 +162,7 @@ impl Writer {
             segment_first: start.first,
             durable_len,
             synced: start,
-            pending: Vec::new(),
+            pending: Pending::at(durable_len),
             reserve,
             last_fault: None,
             stopped: false,
@@ -182,7 +183,7 @@ impl Writer {
     /// # Errors
     /// When the body is empty or over [`record::BODY_BYTES_MAX`]; the group is then as it was.
     pub fn append_with(&mut self, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) -> Result<usize, BodySize> {
-        record::append_with(&mut self.pending, kind, write)
+        record::append_with(self.pending.out(), kind, write)
     }
 
     /// Makes the waiting group durable; `end` is where the log stands after it.
@@ -206,7 +207,7 @@ impl Writer {
     /// When step 4 fails too: the caller stops the process. The group is not acknowledged, and may be found at start.
     pub fn commit(&mut self, end: SegmentStart) -> Result<Committed, CommitError> {
         self.check_end(&end)?;
-        if self.pending.is_empty() {
+        if self.pending.bytes().is_empty() {
             return Ok(Committed::Appended);
         }
         let committed = match self.write_group() {
@@ -217,8 +218,8 @@ impl Writer {
             }
         };
         self.synced = end;
-        self.pending.clear();
-        self.pending.shrink_to(self.options.group_bytes_max as usize);
+        // A buffer grows by doubling.
+        self.pending.restart(self.durable_len, 2 * self.options.group_bytes_max as usize);
         Ok(committed)
     }
 
@@ -229,7 +230,7 @@ impl Writer {
 
     /// Bytes that wait for the next commit.
     pub fn pending_bytes(&self) -> usize {
-        self.pending.len()
+        self.pending.bytes().len()
     }
 
     /// Says that the reserve is used up: what is sealed can still be closed, but nothing new may be taken in.
@@ -262,7 +263,7 @@ impl Writer {
         if self.stopped {
             return Err(CommitError::Stopped);
         }
-        let follows = end.first >= self.synced.first && (end == &self.synced || !self.pending.is_empty());
+        let follows = end.first >= self.synced.first && (end == &self.synced || !self.pending.bytes().is_empty());
         if end.agrees() && follows {
             return Ok(());
         }
@@ -271,11 +272,11 @@ impl Writer {
 
     fn write_group(&mut self) -> io::Result<()> {
         let has_records = self.durable_len > header_len(self.segment_first) as u64;
-        let len = self.durable_len + self.pending.len() as u64;
+        let len = self.durable_len + self.pending.bytes().len() as u64;
         if has_records && len > self.options.segment_bytes_max {
             return self.write_to_new_segment();
         }
-        self.file.write_at(&self.pending, self.durable_len)?;
+        self.file.write_at(self.pending.bytes(), self.durable_len)?;
         self.file.sync()?;
         self.durable_len = len;
         Ok(())
@@ -305,7 +306,8 @@ impl Writer {
     }
 
     fn write_to_new_segment(&mut self) -> io::Result<()> {
-        let (file, len) = begin_segment(self.storage.as_ref(), &self.dir, &self.owner, &self.synced, &self.pending)?;
+        let (file, len) =
+            begin_segment(self.storage.as_ref(), &self.dir, &self.owner, &self.synced, self.pending.bytes())?;
         self.file = file;
         self.segment_first = self.synced.first;
         self.durable_len = len;

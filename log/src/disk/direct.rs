@@ -12,11 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::pending::BLOCK;
+
 /// A second handle of a file, which takes whole blocks at multiples of [`BLOCK`].
 #[derive(Debug)]
 pub(super) struct Direct {
     file: File,
-    /// The blocks on their way, from the first aligned byte on.
+    /// Blocks on their way whose bytes lie in memory otherwise than in the file.
     blocks: Mutex<Vec<u8>>,
 }
 
@@ -28,39 +30,41 @@ impl Direct {
         Some(Self { file, blocks: Mutex::default() })
     }
 
-    /// Writes all bytes at an offset: whole blocks directly, the rest of the last one through `cached`.
+    /// Writes all bytes at an offset: whole blocks directly, what is left of the first and the last one through `cached`.
     ///
-    /// The first block may hold what was written before; it is read from `cached` and written again as it is, which is
-    /// what the page cache would do. After an error any part may have been written.
+    /// Memory that lies as the file does ([`crate::pending::Pending`]) is written from where it is. After an error any
+    /// part may have been written.
     pub(super) fn write_at(&self, cached: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        blocks.resize(CHUNK + BLOCK, 0);
-        let aligned = blocks.as_ptr().align_offset(BLOCK).min(BLOCK);
-        let chunk = &mut blocks[aligned..aligned + CHUNK];
-        let mut filled = (offset % BLOCK as u64) as usize;
-        let mut at = offset - filled as u64;
-        if cached.read_exact_at(&mut chunk[..filled], at).is_err() {
-            return cached.write_all_at(bytes, offset);
-        }
-        let mut rest = bytes;
-        while filled + rest.len() >= BLOCK {
-            let (now, later) = rest.split_at((filled + rest.len()).min(CHUNK) / BLOCK * BLOCK - filled);
-            chunk[filled..filled + now.len()].copy_from_slice(now);
-            let len = filled + now.len();
-            match self.file.write_all_at(&chunk[..len], at) {
+        let to_block = (offset.next_multiple_of(BLOCK as u64) - offset) as usize;
+        let (first, rest) = bytes.split_at(to_block.min(bytes.len()));
+        let (blocks, last) = rest.split_at(rest.len() / BLOCK * BLOCK);
+        cached.write_all_at(first, offset)?;
+        let mut at = offset + first.len() as u64;
+        let aligned = (blocks.as_ptr() as usize).is_multiple_of(BLOCK);
+        for chunk in blocks.chunks(CHUNK) {
+            let written = if aligned { self.file.write_all_at(chunk, at) } else { self.write_copy(chunk, at) };
+            match written {
                 // Some file systems only say so now.
                 Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                    return cached.write_all_at(&bytes[(at + filled as u64 - offset) as usize..], at + filled as u64);
+                    cached.write_all_at(chunk, at)?;
                 }
                 written => written?,
             }
-            (at, filled, rest) = (at + len as u64, 0, later);
+            at += chunk.len() as u64;
         }
-        cached.write_all_at(rest, at + filled as u64)
+        cached.write_all_at(last, at)
+    }
+
+    /// Writes blocks from a copy that lies as the file does.
+    fn write_copy(&self, chunk: &[u8], at: u64) -> io::Result<()> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.resize(CHUNK + BLOCK, 0);
+        let aligned = blocks.as_ptr().align_offset(BLOCK).min(BLOCK);
+        let copy = &mut blocks[aligned..aligned + chunk.len()];
+        copy.copy_from_slice(chunk);
+        self.file.write_all_at(copy, at)
     }
 }
 
-/// A multiple of every block size that disks have.
-const BLOCK: usize = 4096;
 /// What is written at once at most.
 const CHUNK: usize = 2 << 20;

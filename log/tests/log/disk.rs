@@ -55,6 +55,24 @@ fn memory_and_disk_do_the_same() {
 /// Large writes take another way than small ones, past the page cache; whatever comes after whatever, the file is the same.
 #[test]
 fn large_and_small_writes_make_one_file() {
+    check_writes(|_| 1);
+}
+
+/// What lies in memory as in the file is written from where it is.
+#[test]
+fn writes_from_memory_that_lies_as_the_file_does_make_the_same_file() {
+    check_writes(|offset| offset as usize);
+}
+
+/// `address` is where, modulo 4096, the bytes for an offset lie in memory.
+#[track_caller]
+fn check_writes(address: impl Fn(u64) -> usize) {
+    let write_at = |file: &dyn StorageFile, bytes: &[u8], offset: u64| {
+        let mut memory = vec![0; bytes.len() + 4096];
+        let lead = address(offset).wrapping_sub(memory.as_ptr() as usize) % 4096;
+        memory[lead..lead + bytes.len()].copy_from_slice(bytes);
+        file.write_at(&memory[lead..lead + bytes.len()], offset).unwrap();
+    };
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("file");
     let file = Disk.create(&path, Access::Shared).unwrap();
@@ -63,7 +81,7 @@ fn large_and_small_writes_make_one_file() {
     let sizes = [1, 4095, 200_000, 131_072, 4096, 5_000_001, 7, 131_071, 2 << 20, 4_090, 131_078, 300_000];
     for (number, size) in sizes.into_iter().enumerate() {
         let bytes: Vec<u8> = (0..size).map(|at| (at * 31 + number * 7 + at / 251) as u8).collect();
-        file.write_at(&bytes, expected.len() as u64).unwrap();
+        write_at(file.as_ref(), &bytes, expected.len() as u64);
         expected.extend_from_slice(&bytes);
         file.sync().unwrap();
         // Read each time, so that what the reader has in memory would be stale if nobody minded.
@@ -71,10 +89,10 @@ fn large_and_small_writes_make_one_file() {
     }
     // Over what is there, and behind a hole.
     let bytes = vec![9; 150_000];
-    file.write_at(&bytes, 1_000).unwrap();
+    write_at(file.as_ref(), &bytes, 1_000);
     expected[1_000..151_000].copy_from_slice(&bytes);
     let hole = expected.len() + 10_000;
-    file.write_at(&bytes, hole as u64).unwrap();
+    write_at(file.as_ref(), &bytes, hole as u64);
     expected.resize(hole, 0);
     expected.extend_from_slice(&bytes);
     assert!(read_whole(reader.as_ref()) == expected);
