@@ -29,7 +29,6 @@ pub struct SpanHead<'a> {
 
 /// Appends the body of a span event, in canonical form.
 pub fn span_event(out: &mut Vec<u8>, head: &SpanHead<'_>, span: &[u8], cuts: &[Cut], payloads: &[[u8; 32]]) {
-    out.reserve(span_event_len(head, span, cuts, payloads));
     write(out, head, span, cuts, payloads);
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Parcel {
     pub(crate) configuration: Shared,
     /// Resources and scopes, which the spans refer to by place.
     pub(crate) shared: Vec<Shared>,
+    /// What spans were judged to be, which they refer to by place.
+    pub(crate) assessments: Arc<[Assessment]>,
     pub(crate) spans: Vec<ParcelSpan>,
     pub(crate) rejected: Option<Rejected>,
     /// Held until the request's bytes are let go.
@@ -45,13 +47,14 @@ pub(crate) struct ParcelSpan {
     /// In [`Parcel::shared`].
     pub(crate) resource: u32,
     pub(crate) scope: u32,
+    /// In [`Parcel::assessments`]; none of a span that is no action and makes no claims.
+    pub(crate) assessment: Option<u32>,
     /// What most spans do not have.
     pub(crate) extra: Option<Box<Extra>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    pub(crate) assessment: Option<Assessment>,
     /// The SDK process that numbered the span, and the number.
     pub(crate) producer: Option<([u8; 16], u64)>,
     pub(crate) cut: Option<CutMessage>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spanseal_authority::{Attributes, Authority, Observed};
 use spanseal_schemas::cut::Shape;
-use spanseal_schemas::event::What;
+use spanseal_schemas::event::{Assessment, What};
 use spanseal_schemas::names;
 use spanseal_schemas::scan::{self, AnyValue, ScannedResource, ScannedScope, SpanFacts};
 use tokio::sync::oneshot;
@@ -51,6 +51,7 @@ impl Scanner {
             shared: Vec::new(),
             places: HashMap::new(),
             attributes: Attributes::new(),
+            assessments: Vec::new(),
             spans: Vec::new(),
             cut: 0,
             rejections: Rejections::default(),
@@ -58,7 +59,7 @@ impl Scanner {
         for resource in &resources {
             sorting.resource(resource);
         }
-        let Sorting { shared, spans, rejections, .. } = sorting;
+        let Sorting { shared, assessments, spans, rejections, .. } = sorting;
         drop(resources);
         if rejections.is_transient() {
             return Err(Refusal::Busy { retry_after: NO_RANDOMNESS_RETRY_AFTER });
@@ -69,6 +70,7 @@ impl Scanner {
             configuration: self.whole(What::Configuration, &tenant, self.configuration.clone()),
             tenant: self.whole(What::Tenant, &tenant, Bytes::new()),
             shared,
+            assessments: assessments.into(),
             spans,
             rejected: rejections.rejected(),
             budget: budget.map(Arc::new),
@@ -95,6 +97,7 @@ struct Sorting<'a> {
     places: HashMap<u128, Place>,
     /// Those of the span at hand; kept for their memory.
     attributes: Attributes<'a>,
+    assessments: Vec<Assessment>,
     spans: Vec<ParcelSpan>,
     /// Spans, resources and scopes that were cut.
     cut: usize,
@@ -202,14 +205,15 @@ impl<'a> Sorting<'a> {
         let (assessment, producer) = (assessed.assessment(), assessed.producer);
         let whose = Whose { tenant: &tenant.name, trace_id: ids.trace_id };
         let cut = count_cut(cut, scanner.cutting.span(span, &whose, assessment.as_ref())?)?;
-        let plain = assessment.is_none() && producer.is_none() && cut.is_none();
+        let plain = producer.is_none() && cut.is_none();
         Ok(ParcelSpan {
             fingerprint: scanner.fingerprints.span(&ids, under.resource.content, under.scope.content, span),
             span: range_in(request, span).ok_or(Rejection::Elsewhere)?,
             stream: scanner.fingerprints.stream(ids.trace_id, scanner.streams),
             resource: under.resource.at,
             scope: under.scope.at,
-            extra: (!plain).then(|| Box::new(Extra { assessment, producer, cut })),
+            assessment: assessment.map(|assessment| place_of(assessment, &mut self.assessments)),
+            extra: (!plain).then(|| Box::new(Extra { producer, cut })),
         })
     }
 }
@@ -223,6 +227,18 @@ fn count_cut(so_far: &mut usize, cut: Option<CutMessage>) -> Result<Option<CutMe
         *so_far += 1;
     }
     Ok(cut)
+}
+
+/// Returns where an assessment stands among a request's, put there if it is not one of the last few.
+///
+/// Most spans of a request are judged as another one was; kept once, they need not be freed one by one by another thread.
+fn place_of(assessment: Assessment, assessments: &mut Vec<Assessment>) -> u32 {
+    let place = assessments.iter().rev().take(ASSESSMENTS_COMPARED).position(|known| *known == assessment);
+    let last = place.map(|back| assessments.len() - 1 - back);
+    last.unwrap_or_else(|| {
+        assessments.push(assessment);
+        assessments.len() - 1
+    }) as u32
 }
 
 /// Returns the resource's `service.name`; the last one, as for a map.
@@ -266,6 +282,7 @@ fn range_in(request: &Bytes, part: &[u8]) -> Option<Range<u32>> {
 }
 
 const NO_RANDOMNESS_RETRY_AFTER: Duration = Duration::from_secs(1);
+const ASSESSMENTS_COMPARED: usize = 8;
 const RESOURCE_ATTRIBUTES: u32 = 1;
 /// Names stand whole in every resource event.
 const TENANT_BYTES_MAX: usize = 16 * 1024;

@@ -46,6 +46,7 @@ fn part(whole: &mut Parcel, stream: usize, spans: Vec<ParcelSpan>) -> Part {
         tenant: whole.tenant.clone(),
         configuration: whole.configuration.clone(),
         shared: whole.shared.clone(),
+        assessments: whole.assessments.clone(),
         spans,
         rejected: whole.rejected.take(),
         budget: whole.budget.clone(),
