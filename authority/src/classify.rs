@@ -33,20 +33,16 @@ pub(crate) enum Signed<'a> {
 }
 
 impl Authority {
-    /// Returns whether an attribute with this key bears on a verdict. Asked for every attribute of every span.
+    /// Returns whether an attribute with this key bears on a verdict. Asked for every attribute of every span, of bytes that
+    /// need not be text.
     #[must_use]
-    pub fn wants(&self, key: &str) -> bool {
-        match key.as_bytes().first() {
-            Some(b'g') => matches!(
-                key,
-                names::GEN_AI_OPERATION_NAME
-                    | names::GEN_AI_TOOL_NAME
-                    | names::GEN_AI_AGENT_ID
-                    | names::GEN_AI_AGENT_NAME
-            ),
-            Some(b'p') => key.starts_with(PREFIX),
-            Some(b'u') => key == names::USER_ID,
-            Some(b'm') => key == names::MCP_METHOD_NAME,
+    pub fn wants(&self, key: &[u8]) -> bool {
+        let is = |name: &&str| name.as_bytes() == key;
+        match key.first() {
+            Some(b'g') => GEN_AI.iter().any(is),
+            Some(b'p') => key.starts_with(PREFIX.as_bytes()),
+            Some(b'u') => is(&names::USER_ID),
+            Some(b'm') => is(&names::MCP_METHOD_NAME),
             _ => false,
         }
     }
@@ -120,4 +116,6 @@ fn asserted_claim(key: &str, value: &AnyValue<'_>) -> Option<Claim> {
     })
 }
 
+const GEN_AI: [&str; 4] =
+    [names::GEN_AI_OPERATION_NAME, names::GEN_AI_TOOL_NAME, names::GEN_AI_AGENT_ID, names::GEN_AI_AGENT_NAME];
 const PREFIX: &str = "provenance.";

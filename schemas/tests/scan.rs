@@ -175,6 +175,43 @@ fn refuses_a_request_of_too_many_parts() {
 }
 
 #[test]
+fn a_value_is_judged_to_its_end_whoever_wants_it() {
+    let number = |number: u32, wire: u32, bytes: &[u8]| [&tag(number, wire)[..], bytes].concat();
+    for first in [field(1, b"v"), number(2, 0, &[1]), number(3, 0, &[5]), number(4, 1, &[0; 8])] {
+        for rest in [field(1, b"\xFF"), number(2, 1, &[0; 8]), vec![0x0A, 5], vec![0x80]] {
+            let value = [&first[..], &rest].concat();
+            let attribute = field(9, &[field(1, b"key"), field(2, &value)].concat());
+            assert!(!check_agrees(&in_request(&attribute)), "{value:02x?}");
+        }
+        let attribute = field(9, &[field(1, b"key"), field(2, &first)].concat());
+        assert!(check_agrees(&in_request(&attribute)));
+    }
+}
+
+#[test]
+fn a_text_ends_with_a_character_whatever_follows() {
+    // The last byte of the text and the key of the next field, 21, would be one character.
+    let next = [&[0xA9, 1][..], &[0; 8]].concat();
+    let pair = |key: &[u8], value: &[u8]| field(9, &[field(1, key), field(2, &field(1, value))].concat());
+    for (texts, at) in [
+        (field(5, b"na\xC3"), 4),
+        ([field(3, b"state"), field(5, b"na\xC3")].concat(), 11),
+        (pair(b"key", b"value\xC3"), 16),
+        ([field(5, b"name"), pair(b"k\xC3", b"v")].concat(), 11),
+        (field(11, &field(2, b"event\xC3")), 9),
+        ([field(5, "n\u{e9}".as_bytes()), pair(b"key", b"\x80")].concat(), 16),
+    ] {
+        let span = [&texts[..], &next].concat();
+        assert_eq!(scan::span(&span, &mut |_, _| {}), Err(ScanError::Utf8 { at }), "{span:02x?}");
+        assert!(!check_agrees(&in_request(&span)));
+    }
+    let mut seen = Vec::new();
+    let span = [pair(b"k\xC3\xA9", b"\xE2\x82\xAC"), tag(7, 1), vec![0xFF; 8], pair(b"k", b"v\xC3\xA9")].concat();
+    scan::span(&span, &mut |key, value| seen.push(format!("{key}={value:?}"))).expect("whole characters");
+    assert_eq!(seen, ["k\u{e9}=String(\"\u{20ac}\")", "k=String(\"v\u{e9}\")"]);
+}
+
+#[test]
 fn errors_say_where() {
     #[track_caller]
     fn check(span: &[u8], expected: ScanError, text: &str) {

@@ -183,8 +183,9 @@ impl<'a> Sorting<'a> {
     fn span(&mut self, span: &'a [u8], under: &Under<'_>) -> Result<ParcelSpan, Rejection> {
         let Self { scanner, request, tenant, attributes, cut, .. } = self;
         attributes.clear();
-        let facts = scan::span(span, &mut |key, value| {
-            if scanner.authority.wants(key) {
+        let wants = |key: &[u8]| scanner.authority.wants(key);
+        let facts = scan::span_of(span, &wants, &mut |key, value| {
+            if wants(key.as_bytes()) {
                 attributes.push(key, value);
             }
         })?;

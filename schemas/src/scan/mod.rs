@@ -13,7 +13,7 @@ mod value;
 use std::borrow::Cow;
 
 pub use request::{GROUPS_MAX, SPANS_MAX, request};
-pub use span::span;
+pub use span::{span, span_of};
 pub use value::{attributes, elements};
 
 /// Why bytes are not what they should be. Offsets count bytes of the message that was scanned.

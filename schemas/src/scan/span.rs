@@ -1,9 +1,9 @@
 //! One span: its facts and attributes in one pass.
 
 use super::shape::{EVENT, LINK};
-use super::value::key_value;
+use super::value::{is_plain, key_value};
 use super::{AnyValue, ScanError, SpanFacts};
-use crate::wire::{DEPTH_MAX, FIXED32, FIXED64, LEN, Reader, VARINT, key};
+use crate::wire::{DEPTH_MAX, FIXED32, FIXED64, LEN, Pair, Reader, VARINT, key};
 
 /// How much deeper a span's fields may go: it stands in a `ScopeSpans` in a `ResourceSpans` in a request.
 const DEPTH: u32 = DEPTH_MAX - 3;
@@ -19,6 +19,22 @@ pub fn span<'a>(
     bytes: &'a [u8],
     on_attribute: &mut dyn FnMut(&'a str, AnyValue<'a>),
 ) -> Result<SpanFacts<'a>, ScanError> {
+    span_of(bytes, &|_| true, on_attribute)
+}
+
+/// As [`span`], but `on_attribute` need not be called with attributes whose keys are not wanted.
+///
+/// Most attributes are a key and a text or number, and most texts are ASCII: that is quickly seen. All others are
+/// read, wanted or not.
+///
+/// # Errors
+///
+/// Those of [`span`].
+pub fn span_of<'a>(
+    bytes: &'a [u8],
+    wants: &dyn Fn(&[u8]) -> bool,
+    on_attribute: &mut dyn FnMut(&'a str, AnyValue<'a>),
+) -> Result<SpanFacts<'a>, ScanError> {
     let mut facts = SpanFacts::default();
     let mut seen = 0;
     let mut reader = Reader::new(bytes);
@@ -26,8 +42,11 @@ pub fn span<'a>(
         let at = reader.at();
         let key = reader.varint()?;
         if key == ATTRIBUTE {
-            let (name, value) = key_value(reader.message()?, DEPTH - 1)?;
-            on_attribute(name, value);
+            let message = reader.message()?;
+            if Pair::read(message).is_some_and(|pair| !wants(pair.key) && is_plain(&pair)) {
+                continue;
+            }
+            key_value(message, DEPTH - 1, on_attribute)?;
             continue;
         }
         let (field, wire) = Reader::split(at, key)?;

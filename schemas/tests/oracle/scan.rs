@@ -45,11 +45,30 @@ type Scanned<'a> = Result<(SpanFacts<'a>, Vec<KeyValue>), ScanError>;
 
 fn scan_span(span: &[u8]) -> Scanned<'_> {
     let mut attributes = Vec::new();
-    let facts = scan::span(span, &mut |key, value| attributes.push(to_prost(key, value)))?;
+    let facts = scan::span(span, &mut |key, value| attributes.push(to_prost(key, value)));
+    check_wanted(span, &facts, &attributes);
+    let facts = facts?;
     let mut again = Vec::new();
     scan::attributes(span, 9, &mut |key, value| again.push(to_prost(key, value))).expect("a whole span was scanned");
     assert_eq!(encoded(&attributes), encoded(&again));
     Ok((facts, attributes))
+}
+
+/// Checks that a scan for some attributes judges the whole span all the same, and finds those.
+#[track_caller]
+fn check_wanted(span: &[u8], facts: &Result<SpanFacts<'_>, ScanError>, attributes: &[KeyValue]) {
+    for remainder in 0..2 {
+        let wants = |key: &[u8]| key.len() % 2 == remainder;
+        let mut wanted = Vec::new();
+        let found = scan::span_of(span, &wants, &mut |key, value| {
+            if wants(key.as_bytes()) {
+                wanted.push(to_prost(key, value));
+            }
+        });
+        assert_eq!(&found, facts, "{span:02x?}");
+        let all = attributes.iter().filter(|attribute| wants(attribute.key.as_bytes())).cloned().collect::<Vec<_>>();
+        assert_eq!(encoded(&wanted), encoded(&all), "{span:02x?}");
+    }
 }
 
 /// Returns the singular field that a span repeats first, found with prost's own primitives.

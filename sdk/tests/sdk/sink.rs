@@ -163,7 +163,7 @@ pub(crate) fn judge(span: &Span) -> Assessed {
     let bytes = span.encode_to_vec();
     let mut attributes = Attributes::new();
     let facts = spanseal_schemas::scan::span(&bytes, &mut |key, value| {
-        if authority.wants(key) {
+        if authority.wants(key.as_bytes()) {
             attributes.push(key, value);
         }
     });
