@@ -96,6 +96,31 @@ fn goes_on_from_wherever_it_was_interrupted_to_the_same_report() {
 }
 
 #[test]
+fn notes_what_stands_behind_an_older_segment_and_keeps_the_note() {
+    let mut world = World::with_stream();
+    world.seal_spans(0, &spans(1, 600));
+    let older = segments(&world.dir(0)).remove(0);
+    world.new_segment(0);
+    world.seal_spans(0, &spans(2, 600));
+    world.checkpoint();
+    assert_eq!(verify(&world, None).notes, []);
+    let bytes = std::fs::read(&older).unwrap();
+    std::fs::write(&older, [&bytes[..], &[7; 41]].concat()).unwrap();
+    let whole = verify(&world, None);
+    assert_eq!((whole.exit_code, whole.notes.len()), (0, 1));
+    let segment = "segment 00000000000000000000.seg ends in 41 bytes that are no record";
+    let sentence = format!("superseded_tail at {}-0: {segment}: an interrupted write", world.stream(0));
+    assert_eq!(whole.notes[0].sentence, sentence);
+    let whole = findings(whole);
+    for state in interrupted(&world, &file(&world)).into_iter().flatten() {
+        std::fs::write(file(&world), &state).unwrap();
+        let report = verify(&world, Some(&file(&world)));
+        assert_eq!((report.started_over.len(), report.resumed.len()), (0, 1));
+        assert_eq!(findings(report), whole, "{}", String::from_utf8_lossy(&state));
+    }
+}
+
+#[test]
 fn a_grown_log_is_verified_from_where_it_ended_then() {
     let mut world = world();
     let then = world.size(0);
