@@ -5,9 +5,10 @@
 
 Starts `spanseal up` in a temporary folder, on free ports of loopback. While one client sends ten small requests a
 second, others send, for N seconds each: bombs that inflate to 600 MB; bodies of 100 MB; 1,000 connections at one byte
-a second; more bytes at once than may be in flight. Prints a table; every answer is
-checked, and every acknowledged span must be in the ledger. Exit 0 all held, 1 something did not, 2 there is no binary.
-Standard library only.
+a second; more bytes at once than may be in flight; 500,000 and 2,000,000 spans in a request. Prints a table; every
+answer is checked, and every acknowledged span must be in the ledger.
+
+Exit 0 all held, 1 something did not, 2 there is no binary. Standard library only.
 """
 
 import collections
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 
-from limits_load import SLOW_CONNECTIONS, Client, bombs, large_bodies, quiet, slow_connections, surplus
+from limits_load import SLOW_CONNECTIONS, Client, bombs, large_bodies, quiet, slow_connections, surplus, tiny_spans
 from program import Server, check, options, outcome
 from sealed import span_ids
 
@@ -30,11 +31,15 @@ IN_FLIGHT_BYTES_MAX = 256 * MIB
 OTHER_BYTES_MAX = 96 * MIB
 HEADER_SECONDS = 3
 BODY_SECONDS = 10
+# The window's own memory, 40.5 bytes an entry, is not what is tried here.
+WINDOW_ENTRIES_MAX = 10_000
 SETTINGS = f"""[receive]
 request_bytes_max = {REQUEST_BYTES_MAX}
 in_flight_bytes_max = {IN_FLIGHT_BYTES_MAX}
 header_seconds = {HEADER_SECONDS}
 body_seconds = {BODY_SECONDS}
+[seal]
+window_entries_max = {WINDOW_ENTRIES_MAX}
 """
 
 
@@ -93,6 +98,7 @@ class Phase:
     seconds_min: float = 1
 
 
+TINY_SPANS = 500_000
 SURPLUS_CLIENTS = 8
 SURPLUS_BYTES = 40 * MIB
 PHASES = [
@@ -121,6 +127,12 @@ PHASES = [
         [(surplus, SURPLUS_BYTES)] * SURPLUS_CLIENTS,
         {"200", "503 retry"},
         {"200", "503 retry"},
+    ),
+    Phase(
+        f"{TINY_SPANS} spans in a request",
+        [(tiny_spans, TINY_SPANS)] * 6 + [(tiny_spans, 4 * TINY_SPANS)],
+        {"200", "503 retry", "400"},
+        {"200", "503 retry", "400"},
     ),
 ]
 
