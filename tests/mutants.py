@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Shows that no fsync can be left out: takes away each one in turn, and each order of writes, and sees a test fail.
 
+So with what a resumed verification compares before it goes on, and what an erasure does before it says so.
+
     tests/mutants.py [--list] [--only NUMBER_OR_WORD ...]
 
 Works on a copy of the tree in target/mutants, and builds into target (or CARGO_TARGET_DIR), so that dependencies are built
-once. Each change is
-one place of `log/src` or `collector/src/seal`; the tests of `spanseal-log` are run on it, then those of the engine. Every
-line there that syncs must belong to a change, or the run ends at once.
+once. Each change is one place; the tests of its folder are run on it: for `log/src` those of `spanseal-log`, then those of
+the engine. Every line of `log/src`, `collector/src/seal` and `cli/src` that syncs must belong to a change, or the run ends at
+once.
 
 Exit 0 a test failed for each change, 1 a change survived, 2 it could not be tried. It takes about a minute a change.
 """
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 COPY = REPOSITORY / "target" / "mutants"
-SEARCHED = ("log/src", "collector/src/seal")
+SEARCHED = ("log/src", "collector/src/seal", "cli/src")
 # The file system in memory is what the tests use in the place of a disk; its syncs are the tests' own.
 NOT_SEARCHED = ("log/src/memory", "collector/src/seal/tests")
 # No test in a process can tell what a power cut leaves of SQLite's own files.
@@ -31,7 +33,14 @@ NOT_TRIED = {("collector/src/seal/subjects/file.rs", "log.sync_all()")}
 SYNCS = re.compile(r"\.sync\(\)|\.sync_dir\(|sync_all\(|sync_data\(|Durability::Synced|synchronous = full")
 # What is changed in the log may be left to the engine's tests to find.
 LOG_TESTS = ("cargo", "test", "--offline", "-p", "spanseal-log", "--no-fail-fast")
-ENGINE_TESTS = ("cargo", "test", "--offline", "-p", "spanseal-collector", "--lib", "seal::")
+# With the features of the whole workspace, so that no dependency is built for these alone.
+ENGINE_TESTS = ("cargo", "test", "--offline", "--workspace", "--lib", "seal::")
+RESUME_TESTS = ("cargo", "test", "--offline", "--workspace", "--test", "reading", "resume::")
+PIN_TESTS = ("cargo", "test", "--offline", "--workspace", "--bin", "spanseal", "keys::")
+SUITES = {
+    "log": (LOG_TESTS, ENGINE_TESTS), "collector": (ENGINE_TESTS,), "cli": (PIN_TESTS,),
+    "pipelines": (RESUME_TESTS,), "ledger": (RESUME_TESTS,),
+}
 SECONDS_MAX = 900
 
 
@@ -94,8 +103,14 @@ CHANGES = [
     # --- an order of writes is turned round
     Change(
         "collector/src/seal/stream.rs", "answer before the commit",
-        "        self.commit()?;\n        parcels.drain(..).for_each(Parcel::accept);\n",
-        "        parcels.drain(..).for_each(Parcel::accept);\n        self.commit()?;\n",
+        """        self.commit()?;
+        drop((keys, erasures));
+        parcels.drain(..).zip(unsealed).for_each(|(parcel, unsealed)| parcel.accept(unsealed));
+""",
+        """        parcels.drain(..).zip(unsealed).for_each(|(parcel, unsealed)| parcel.accept(unsealed));
+        self.commit()?;
+        drop((keys, erasures));
+""",
     ),
     Change(
         "collector/src/seal/stream.rs", "published before the commit",
@@ -127,6 +142,110 @@ CHANGES = [
         "    if let Some(draft) = walk.draft.take() {\n",
         "    if found.rewritten_from != Some(first) {\n        cut(storage, dir, first, walk.kept);\n    }\n"
         "    if let Some(draft) = walk.draft.take() {\n",
+    ),
+    Change(
+        "cli/src/keys.rs", "sync of pins", "as_bytes(), Durability::Synced)", "as_bytes(), Durability::Replaced)",
+    ),
+    # --- an erasure is said before it is done, or is not done whole
+    Change(
+        "collector/src/seal/deeds.rs", "an erasure's event before its key is destroyed",
+        "        if let Err(error) = self.change(",
+        "        self.tell(&deed.event, now)?;\n        if let Err(error) = self.change(",
+    ),
+    Change(
+        "collector/src/seal/deeds.rs", "an erasure's debt deleted before its event",
+        """            let at = match self.sealed(&owed)? {
+                Some(at) => at,
+                None => self.tell(&owed.event, now)?,
+            };
+            if let Err(error) = self.subjects.settle(number) {
+                return Ok(Err(error.into()));
+            }
+""",
+        """            if let Err(error) = self.subjects.settle(number) {
+                return Ok(Err(error.into()));
+            }
+            let at = match self.sealed(&owed)? {
+                Some(at) => at,
+                None => self.tell(&owed.event, now)?,
+            };
+""",
+    ),
+    Change(
+        "collector/src/seal/deeds.rs", "an erasure's event sealed again after a crash",
+        "match self.sealed(&owed)? {", "match self.sealed(&owed)?.filter(|_| false) {",
+    ),
+    Change(
+        "collector/src/seal/deeds.rs", "copies of a destroyed key left in the write-ahead log",
+        "            self.subjects.scrub()?;\n", "",
+    ),
+    Change(
+        "collector/src/seal/deeds.rs", "a hold ignored",
+        "(Change::Destroy | Change::Hold(_), Some(hold)) =>", "(Change::Hold(_), Some(hold)) =>",
+    ),
+    Change(
+        "collector/src/seal/deeds.rs", "a second hold in the place of the first",
+        "(Change::Destroy | Change::Hold(_), Some(hold)) =>", "(Change::Destroy, Some(hold)) =>",
+    ),
+    Change(
+        "collector/src/seal/stream.rs", "what was cut under a destroyed key referred to again",
+        "        self.forget_erased(*erasures);\n", "",
+    ),
+    Change(
+        "collector/src/seal/subjects/file.rs", "a destroyed key not overwritten",
+        "update key set key = zeroblob(32) where", "update key set key = key where",
+    ),
+    Change(
+        "collector/src/seal/subjects/file.rs", "a key destroyed and its event owed by two transactions",
+        "        transaction.execute(\n            \"insert into owed",
+        "        transaction.commit()?;\n        let transaction = self.connection.transaction()?;\n"
+        "        transaction.execute(\n            \"insert into owed",
+    ),
+    # --- a resumed verification believes its file
+    Change(
+        "pipelines/src/check/resume.rs", "going on under another root log",
+        "(self.saved.deployment != deployment || !grown)", "self.saved.deployment != deployment",
+    ),
+    Change(
+        "pipelines/src/check/going_on.rs", "going on behind segments of other sizes",
+        "if self.bytes_before(stream, point.segment)? != point.bytes_before {", "if false {",
+    ),
+    Change(
+        "pipelines/src/check/going_on.rs", "going on behind another batch",
+        "if seal.as_ref() != Some(midway.position().seal()) {", "if seal.is_none() {",
+    ),
+    Change(
+        "pipelines/src/check/stream.rs", "a place saved before superseded records were compared",
+        "let settled = self.superseded.is_empty() && ", "let settled = ",
+    ),
+    Change(
+        "pipelines/src/check/stream.rs", "a place saved while payload records wait for their event",
+        "let payloads = self.payloads.settled().filter(|_| settled)?;",
+        "let payloads = self.payloads.settled().or(Some(Vec::new())).filter(|_| settled)?;",
+    ),
+    Change(
+        "pipelines/src/check/stream.rs", "notes forgotten where an earlier verification stood",
+        "point.tails.iter().copied().filter(|tail| tail.segment < point.segment).collect()", "Vec::new()",
+    ),
+    Change(
+        "ledger/src/verify/midway.rs", "a place saved that no checkpoint covers",
+        "self.checkpoint.as_ref().filter(|checkpoint| size <= checkpoint.size())?;", "self.checkpoint.as_ref()?;",
+    ),
+    Change(
+        "ledger/src/verify/midway.rs", "going on from a place that the checkpoint does not cover",
+        "if !covered || !same ||", "if !same ||",
+    ),
+    Change(
+        "ledger/src/verify/midway.rs", "going on past what root leaves say now",
+        "claims_below(root, &midway.position) == midway.claims && ", "",
+    ),
+    Change(
+        "ledger/src/verify/midway.rs", "going on past another pin",
+        "(pin.is_none() || pin == midway.pin)", "true",
+    ),
+    Change(
+        "ledger/src/verify/midway.rs", "a place saved behind a fault",
+        "self.position().filter(|_| self.has_found_nothing())?", "self.position()?",
     ),
 ]
 
@@ -196,9 +315,8 @@ def try_all(chosen):
     sound, survived = set(), []
     for number in chosen:
         change, began = CHANGES[number], time.monotonic()
-        suites = (LOG_TESTS, ENGINE_TESTS) if change.file.startswith("log/") else (ENGINE_TESTS,)
         failed = problem = None
-        for suite in suites:
+        for suite in SUITES[change.file.split("/")[0]]:
             if suite not in sound and not passes_unchanged(suite):
                 return 2
             sound.add(suite)

@@ -10,8 +10,8 @@ use spanseal_collector::seal::subjects::{Known, SubjectFile};
 use spanseal_collector::seal::{Done, Order, Refused};
 use spanseal_pipelines::subject::{Concerned, concerned};
 
-use crate::subject::{Found, Whose, hex, open, shown};
-use crate::text::{grouped, time_of_seconds};
+use crate::subject::{Found, Whose, hex, open};
+use crate::text::{grouped, printable, time_of_seconds};
 
 /// Destroy a subject's key: values that were cut out of its spans can never be read again, and every proof stays valid.
 ///
@@ -156,7 +156,7 @@ fn held(known: &Known, concerned: &Concerned, file: &SubjectFile) -> anyhow::Res
             || is_shared && concerned.beside.contains(&hex(&held.id))
     });
     let because = |held: Known| {
-        let (name, hold) = (shown(&held.name.subject), held.hold.map(|hold| Refused::Held(hold).to_string()));
+        let (name, hold) = (&held.name.subject, held.hold.map(|hold| Refused::Held(hold).to_string()));
         format!("{name} has values in the same trace, and {}", hold.unwrap_or_default())
     };
     Ok(other.map(because))
@@ -183,8 +183,8 @@ fn beside(concerned: &Concerned, file: &SubjectFile) -> anyhow::Result<Option<St
 
 fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let id = answer.subject.as_ref().map(|id| format!(", id {id}")).unwrap_or_default();
-    let tenant = answer.tenant.as_ref().map(|tenant| format!(" of tenant {}", shown(tenant))).unwrap_or_default();
-    writeln!(out, "subject   {}{tenant}{id}", shown(&answer.name))?;
+    let tenant = answer.tenant.as_ref().map(|tenant| format!(" of tenant {}", printable(tenant))).unwrap_or_default();
+    writeln!(out, "subject   {}{tenant}{id}", printable(&answer.name))?;
     if let Some(concerned) = &answer.concerned {
         writeln!(
             out,
@@ -199,14 +199,14 @@ fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     match (&answer.erased, &answer.refused) {
         (Some(erased), _) => {
             let when = time_of_seconds(erased.unix_nano / 1_000_000_000);
-            let (who, why) = (shown(&erased.requested_by), shown(&erased.legal_basis));
+            let (who, why) = (printable(&erased.requested_by), printable(&erased.legal_basis));
             writeln!(out, "erased    {when} at the request of {who} ({why})")?;
             writeln!(out, "event     {}", erased.event)?;
         }
-        (None, Some(refused)) => writeln!(out, "refused   {}", shown(refused))?,
+        (None, Some(refused)) => writeln!(out, "refused   {}", printable(refused))?,
         (None, None) => writeln!(out, "dry run   nothing was destroyed")?,
     }
-    answer.notes.iter().try_for_each(|note| writeln!(out, "note      {note}"))
+    answer.notes.iter().try_for_each(|note| writeln!(out, "note      {}", printable(note)))
 }
 
 const NOT_NAMED: &str = "values of spans that do not carry the attribute that `[cut] subject` names are under the key of \

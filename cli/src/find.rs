@@ -9,7 +9,7 @@ use spanseal_pipelines::find::{Found, Order, Query, Row, find};
 use spanseal_schemas::event::Verdict;
 
 use crate::settings::DataDir;
-use crate::text::{grouped, instant};
+use crate::text::{grouped, instant, printable};
 
 /// Find events: by ids, by who did what for whom, by verdict and time, by any attribute.
 ///
@@ -163,9 +163,9 @@ fn write(found: &Found, out: &mut dyn Write) -> io::Result<()> {
 
 /// Two lines a row: what happened, and who did it where.
 fn write_row(row: &Row, out: &mut dyn Write) -> io::Result<()> {
-    let name = row.name.as_deref().unwrap_or(&row.kind);
+    let name = printable(row.name.as_deref().unwrap_or(&row.kind));
     writeln!(out, "{:<10} {name}", row.verdict.unwrap_or(&row.kind))?;
-    let facets = row.facets.iter().map(|(facet, value)| format!("{} {value}", facet.name()));
+    let facets = row.facets.iter().map(|(facet, value)| format!("{} {}", facet.name(), printable(value)));
     let trace = row.trace.iter().map(|trace| format!("trace {trace}"));
     let about: Vec<_> = facets.chain(trace).chain([format!("event {}", row.event)]).collect();
     writeln!(out, "           {}", about.join("  "))

@@ -10,6 +10,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 
+use crate::text::printable_lines;
+
 /// Ask a running server whether it is ready.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -43,7 +45,7 @@ pub(crate) async fn run(health: Health) -> anyhow::Result<ExitCode> {
     let ready = response.status().is_success();
     let said = tokio::time::timeout(PATIENCE, response.into_body().collect()).await??.to_bytes();
     let answer = Answer { ready, said: String::from_utf8_lossy(&said).trim().to_owned() };
-    health.output.print(&answer, |answer, out| writeln!(out, "{}", answer.said))?;
+    health.output.print(&answer, |answer, out| writeln!(out, "{}", printable_lines(&answer.said)))?;
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

@@ -9,8 +9,8 @@ use spanseal_collector::seal::Order;
 
 use crate::output::Output;
 use crate::settings::DataDir;
-use crate::subject::{Found, Whose, hex, open, shown};
-use crate::text::time_of_seconds;
+use crate::subject::{Found, Whose, hex, open};
+use crate::text::{printable, time_of_seconds};
 
 /// Place a legal hold on a subject, release it, or list the holds. `spanseal erase` refuses what is under a hold.
 ///
@@ -155,18 +155,18 @@ fn order(change: &Change, add: bool) -> anyhow::Result<Result<Order, String>> {
 
 fn write_changed(changed: &Changed, word: &str, out: &mut dyn Write) -> io::Result<()> {
     let id = changed.subject.as_ref().map(|id| format!(", id {id}")).unwrap_or_default();
-    writeln!(out, "subject   {}{id}", shown(&changed.name))?;
+    writeln!(out, "subject   {}{id}", printable(&changed.name))?;
     match (&changed.event, &changed.refused) {
-        (_, Some(refused)) => writeln!(out, "refused   {}", shown(refused)),
+        (_, Some(refused)) => writeln!(out, "refused   {}", printable(refused)),
         (event, None) => writeln!(out, "{word:<9} event {}", event.as_deref().unwrap_or("unknown")),
     }
 }
 
 fn write_list(held: &[Held], out: &mut dyn Write) -> io::Result<()> {
     for held in held {
-        writeln!(out, "{} of tenant {}, id {}", shown(&held.name), shown(&held.tenant), held.subject)?;
+        writeln!(out, "{} of tenant {}, id {}", printable(&held.name), printable(&held.tenant), held.subject)?;
         let since = time_of_seconds(held.since_unix_nano / 1_000_000_000);
-        writeln!(out, "  since {since}, placed by {}: {}", shown(&held.placed_by), shown(&held.reason))?;
+        writeln!(out, "  since {since}, placed by {}: {}", printable(&held.placed_by), printable(&held.reason))?;
     }
     writeln!(out, "{} under a legal hold", held.len())
 }

@@ -9,9 +9,10 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use spanseal_ledger::Role;
 use spanseal_ledger::trust::Trust;
-use spanseal_log::{DataDir, Disk, Owner};
+use spanseal_log::files::replace;
+use spanseal_log::{DataDir, Disk, Durability, Owner, Storage};
 
-use crate::text::grouped;
+use crate::text::{grouped, printable};
 use crate::verify::{check, read_trust};
 
 /// Show a deployment's public keys, or pin its present state in a trust file to keep elsewhere.
@@ -128,7 +129,7 @@ pub(crate) fn pin(file: &Path, directory: &Path) -> anyhow::Result<Pinned> {
         }
         pinned.events = report.streams.iter().filter_map(|stream| stream.complete.as_ref()).map(|pin| pin.size).sum();
     }
-    write_trust(file, &trust)?;
+    write_trust(&Disk, file, &trust)?;
     Ok(pinned)
 }
 
@@ -144,15 +145,10 @@ fn note(data: &DataDir, owner: &Owner) -> anyhow::Result<String> {
     String::from_utf8(note).with_context(|| path.display().to_string())
 }
 
-/// Replaces the file in one step: a reader sees the old pins or the new ones.
-fn write_trust(file: &Path, trust: &Trust) -> anyhow::Result<()> {
-    let name = |file: &Path| file.display().to_string();
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    std::fs::write(&draft, format!("{}\n{ADVICE}", trust)).with_context(|| name(&draft))?;
-    std::fs::File::open(&draft).and_then(|file| file.sync_all()).with_context(|| name(&draft))?;
-    std::fs::rename(&draft, file).with_context(|| name(file))
+/// Replaces the file in one step, durably: a reader sees the old pins or the new ones, and a power cut does not bring the
+/// old ones back.
+fn write_trust(storage: &dyn Storage, file: &Path, trust: &Trust) -> anyhow::Result<()> {
+    Ok(replace(storage, file, format!("{trust}\n{ADVICE}").as_bytes(), Durability::Synced)?)
 }
 
 const ADVICE: &str =
@@ -161,11 +157,43 @@ const ADVICE: &str =
 fn write_pinned(pinned: &Pinned, out: &mut dyn Write) -> io::Result<()> {
     let file = pinned.file.display();
     if let Some(fault) = &pinned.fault {
-        return writeln!(out, "{file} is left as it was: TAMPERED  {fault}");
+        return writeln!(out, "{file} is left as it was: TAMPERED  {}", printable(fault));
     }
     writeln!(out, "{file} pins {} events in {} streams", grouped(pinned.events), pinned.streams)?;
     if pinned.first {
         writeln!(out, "it is new and trusts the directory as it is now; keep it elsewhere")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use spanseal_ledger::key::{SecretKey, Signer as _};
+    use spanseal_ledger::trust::RoleKeys;
+    use spanseal_log::{Access, Memory, read_file};
+
+    use super::*;
+
+    fn trust(name: &str) -> Trust {
+        let key = |n| SecretKey::from_seed(&mut [n; 32]).public();
+        Trust {
+            deployment: spanseal_ledger::Deployment::new(name).unwrap(),
+            keys: RoleKeys { identity: key(1), checkpoint: key(2), cosign: key(3), sequencer: key(4) },
+            root_pin: None,
+            pins: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_power_cut_does_not_bring_the_old_pins_back() {
+        let mut memory = Memory::new();
+        memory.create_dir(Path::new("elsewhere"), Access::Shared).unwrap();
+        memory.sync_dir(Path::new("")).unwrap();
+        for name in ["acme.example/old", "acme.example/new"] {
+            write_trust(&memory, Path::new("elsewhere/trust"), &trust(name)).unwrap();
+            memory = memory.crash();
+            let text = read_file(&memory, Path::new("elsewhere/trust"), 10_000).unwrap();
+            assert_eq!(Trust::parse(&String::from_utf8(text).unwrap()), Ok(trust(name)));
+        }
+    }
 }

@@ -76,7 +76,7 @@ async fn main() -> ExitCode {
         Command::DemoAgent(agent) => demo::agent::run(agent).await,
     };
     done.unwrap_or_else(|error| {
-        eprintln!("spanseal: {error:#}");
+        eprintln!("spanseal: {}", text::printable_lines(&format!("{error:#}")));
         ExitCode::from(2)
     })
 }

@@ -84,8 +84,3 @@ pub(crate) fn open(data: &Path) -> anyhow::Result<SubjectFile> {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// Returns text from spans so that it cannot steer a terminal.
-pub(crate) fn shown(text: &str) -> String {
-    text.escape_debug().to_string()
-}

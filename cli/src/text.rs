@@ -1,18 +1,11 @@
-//! Numbers and times as people read and write them.
+//! Numbers, times and received text as people read and write them.
 
 use jiff::Timestamp;
+pub(crate) use spanseal_pipelines::printed::{grouped, printable};
 
-/// Returns a number with its thousands apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+/// Returns received text line by line, each as [`printable`] has it.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns a time in seconds since the Unix epoch as RFC 3339, in UTC.
@@ -68,10 +61,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
+    fn keeps_lines_apart_and_what_steers_a_terminal_out() {
+        assert_eq!(printable_lines("not ready\r\n\u{9b}2J\n"), "not ready\n\\u{9b}2J");
     }
 
     #[test]

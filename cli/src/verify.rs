@@ -13,7 +13,7 @@ use spanseal_ledger::trust::Trust;
 use spanseal_log::{DataDir, Disk};
 use spanseal_pipelines::check::{self, CheckpointLine, Options, Report, Resume, Resumed};
 
-use crate::text::{ago, grouped, time_of_seconds};
+use crate::text::{ago, grouped, printable, time_of_seconds};
 
 /// Verify a data directory offline: nothing changed, nothing left out, and how far that is known.
 #[derive(Debug, clap::Args)]
@@ -106,22 +106,23 @@ pub(crate) fn now_seconds() -> u64 {
 pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let verdict = match (report.exit_code, &report.named) {
         (0, _) => "holds".to_owned(),
-        (1, Some(named)) => format!("TAMPERED  {}", named.sentence),
-        (_, Some(named)) => format!("could not be checked  {}", named.sentence),
+        (1, Some(named)) => format!("TAMPERED  {}", printable(&named.sentence)),
+        (_, Some(named)) => format!("could not be checked  {}", printable(&named.sentence)),
         (_, None) => "could not be checked".to_owned(),
     };
     writeln!(out, "verdict   {verdict}")?;
-    let deployment = report.deployment.as_deref().unwrap_or("unknown");
+    let deployment = printable(report.deployment.as_deref().unwrap_or("unknown"));
     writeln!(out, "ledger    {deployment}, root log of {} leaves", grouped(report.root_log.leaves))?;
     writeln!(out, "anchor    {}", anchor(report))?;
     for Resumed { stream, size, unix_seconds } in &report.resumed {
         let (size, when) = (grouped(*size), time_of_seconds(*unix_seconds));
+        let stream = printable(stream);
         writeln!(
             out,
             "resumed   {stream} at {size}: what is before was verified on {when}, as the --resume file says"
         )?;
     }
-    report.started_over.iter().try_for_each(|why| writeln!(out, "restart   {why}"))?;
+    report.started_over.iter().try_for_each(|why| writeln!(out, "restart   {}", printable(why)))?;
     for stream in &report.streams {
         writeln!(out, "stream    {}", stream.stream)?;
         writeln!(
@@ -157,7 +158,7 @@ pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let verdicts = report.totals.verdicts.iter().map(|(verdict, count)| format!("{} {verdict}", grouped(*count)));
     writeln!(out, "actions   {}", list(verdicts))?;
     for (word, findings) in [("fault", &report.faults), ("unchecked", &report.unchecked), ("note", &report.notes)] {
-        findings.iter().try_for_each(|finding| writeln!(out, "{word:<9} {}", finding.sentence))?;
+        findings.iter().try_for_each(|finding| writeln!(out, "{word:<9} {}", printable(&finding.sentence)))?;
     }
     if report.unlisted > 0 {
         writeln!(out, "          and {} findings more", grouped(report.unlisted))?;

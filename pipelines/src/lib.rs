@@ -6,6 +6,7 @@ pub mod find;
 mod hex;
 pub mod index;
 mod payload;
+pub mod printed;
 pub mod subject;
 pub mod why;
 mod words;

@@ -15,7 +15,6 @@ and nothing else is done. Every tenth start is killed as well, before it is read
 Exit 0 it holds, 1 it does not, 2 there is no binary. Standard library only.
 """
 
-import argparse
 import contextlib
 import json
 import random
@@ -24,9 +23,7 @@ import statistics
 import sys
 import time
 
-from program import (
-    Server, acknowledged_spans, check, check_verifies, executable, load, outcome, run, tail, wait_until,
-)
+from program import Server, acknowledged_spans, check, check_verifies, load, options, outcome, run, wait_until
 from sealed import Seals, exactly_once
 
 PATIENCE_SECONDS = 120
@@ -38,16 +35,12 @@ KILLED_STARTS_EVERY = 10
 
 def main():
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spanseal", required=True, help="the binary to try")
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--spans", type=int, default=10_000, help="acknowledged between two kills, at least")
-    parser.add_argument("--rate", type=int, default=8_000, help="spans a second that a client sends")
-    parser.add_argument("--collect", action="store_true", help="run `collect`, which has no index")
-    parser.add_argument("--seed", type=int, default=1, help="draws the moments of the kills")
-    options = parser.parse_args()
-    binary = executable(options.spanseal)
-    return outcome("crash", lambda folder: show(Crash(binary, folder, options)))
+    asked = options(
+        __doc__, kills=(100,), spans=(10_000, "acknowledged between two kills, at least"),
+        rate=(8_000, "spans a second that a client sends"), collect=(True, "run `collect`, which has no index"),
+        seed=(1, "draws the moments of the kills"),
+    )
+    return outcome("crash", lambda folder: show(Crash(folder, asked)))
 
 
 def show(crash):
@@ -61,11 +54,11 @@ def show(crash):
 class Crash:
     """One data directory through many kills."""
 
-    def __init__(self, binary, folder, options):
-        self.binary, self.folder, self.options = binary, folder, options
+    def __init__(self, folder, asked):
+        self.binary, self.folder, self.options = asked.spanseal, folder, asked
         self.data, self.log = folder / "data", folder / "spanseal.log"
         self.trust, self.acknowledged, self.clients = folder / "trust", [], []
-        self.seals, self.dice = Seals(self.data), random.Random(options.seed)
+        self.seals, self.dice = Seals(self.data), random.Random(asked.seed)
         self.ready, self.torn, self.killed_starts, self.pins, self.server = [], 0, 0, 0, None
 
     def show(self):
@@ -79,8 +72,7 @@ class Crash:
             check(client.wait(PATIENCE_SECONDS) == 0, f"a client ended with {client.returncode}: {client.stderr.read()}")
         if not self.options.collect:
             wait_until(self._is_indexed, "the index has caught up", INDEX_SECONDS, 0.5)
-        code = self.server.stop()
-        check(code == 0, f"the server ended with {code} after SIGTERM: {tail(self.log)}")
+        self.server.must_stop()
         self._check()
 
     def end(self):
@@ -135,7 +127,7 @@ class Crash:
 
     def _are_acknowledged(self):
         """Returns whether the newest client has as many spans acknowledged as were asked for."""
-        check(self.server.is_running(), f"the server ended by itself: {tail(self.log)}")
+        self.server.must_run()
         return acknowledged_spans(self.acknowledged[-1]) >= self.options.spans
 
     def _check(self):

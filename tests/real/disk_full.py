@@ -11,7 +11,6 @@ gets on. In the end every acknowledged span is in the ledger exactly once, and b
 Exit 0 it holds, 1 it does not, 2 there is no binary. Skips where no file system can be mounted. Standard library only.
 """
 
-import argparse
 import contextlib
 import errno
 import http.client
@@ -24,7 +23,7 @@ import time
 import urllib.error
 
 from program import (
-    Server, Skip, acknowledged_spans, check, check_verifies, ended, executable, load, outcome, run, tail, wait_until,
+    Server, Skip, acknowledged_spans, check, check_verifies, ended, load, options, outcome, run, tail, wait_until,
 )
 from sealed import exactly_once
 
@@ -40,12 +39,8 @@ SETTINGS = "[seal]\ngroup_bytes_max = 1048576\nsegment_bytes_max = 8388608\n"
 
 def main():
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spanseal", required=True, help="the binary to try")
-    parser.add_argument("--rounds", type=int, default=12)
-    options = parser.parse_args()
-    binary = executable(options.spanseal)
-    return outcome("disk full", lambda folder: show(binary, folder, options.rounds))
+    asked = options(__doc__, rounds=(12,))
+    return outcome("disk full", lambda folder: show(asked.spanseal, folder, asked.rounds))
 
 
 def show(binary, folder, rounds):
@@ -104,8 +99,7 @@ class Full:
                 self._round(free, after)
             self._wait_for_spans(client)
             client.terminate()
-        code = self.server.stop()
-        check(code == 0, f"the server ended with {code} after SIGTERM: {tail(self.log)}")
+        self.server.must_stop()
         self._check(rounds)
 
     def _start(self, **addresses):
@@ -137,7 +131,7 @@ class Full:
 
     def _says_full(self):
         """Returns whether /readyz says why nothing is taken in."""
-        check(self.server.is_running(), f"the server ended by itself: {tail(self.log)}")
+        self.server.must_run()
         try:
             code, text = self.server.ask("/readyz")
         except urllib.error.URLError:
@@ -146,7 +140,7 @@ class Full:
 
     def _is_refused(self):
         """Returns whether a request is refused retryably just now."""
-        check(self.server.is_running(), f"the server ended by itself: {tail(self.log)}")
+        self.server.must_run()
         return is_refused(self.server.otlp)
 
     def _fill(self, free):
@@ -168,7 +162,7 @@ class Full:
         wanted = acknowledged_spans(self.acknowledged) + SPANS_BETWEEN
 
         def are_there():
-            check(self.server.is_running(), f"the server ended by itself: {tail(self.log)}")
+            self.server.must_run()
             check(client is None or client.poll() is None, "the client ended")
             return acknowledged_spans(self.acknowledged) >= wanted
 

@@ -210,6 +210,16 @@ def slow_connections(port, until, kind):
     return answers, set()
 
 
+def tiny_spans(port, until, spans):
+    """Sends requests of so many spans that have ids and nothing else, for their number to cost more than their bytes."""
+    trace = field(1, os.urandom(16))
+    many = b"".join(field(2, trace + field(2, n.to_bytes(8, "big"))) for n in range(1, spans + 1))
+    body, answers = field(1, field(2, many)), collections.Counter()
+    while not answers or time.monotonic() < until:
+        answers[str(send(port, [f"Content-Length: {len(body)}"], [body]))] += 1
+    return answers, set()
+
+
 def surplus(port, until, bytes_each):
     """Sends a large request but for its last byte, which it keeps back for a while; again when it is asked to.
 

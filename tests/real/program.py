@@ -1,5 +1,6 @@
 """A `spanseal` process on loopback and what the scripts here ask of it. Standard library only."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -49,6 +50,21 @@ def outcome(name, show):
         print(f"PASS {name}")
     shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def options(doc, **more):
+    """Returns the command line's options: `--spanseal`, the path of a binary that is there, and those of the script.
+
+    Each of `more` is a name with its default (True makes it a flag), and a help text if it needs one.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spanseal", required=True, help="the binary to try")
+    for name, (kind, *said) in more.items():
+        how = {"action": "store_true"} if kind is True else {"type": type(kind), "default": kind}
+        parser.add_argument(f"--{name}", **how, help="".join(said))
+    parsed = parser.parse_args()
+    parsed.spanseal = executable(parsed.spanseal)
+    return parsed
 
 
 def check(holds, said):
@@ -112,9 +128,34 @@ class Server:
             raise Fail(f"the server is not ready, exit code {self.process.poll()}: {tail(self.log)}")
         return line
 
+    def __enter__(self):
+        """Waits until it is ready."""
+        return self.ready()
+
+    def __exit__(self, *_):
+        """Leaves no process behind."""
+        self.kill()
+
     def is_running(self):
         """Returns whether it has not ended."""
         return self.process.poll() is None
+
+    @property
+    def port(self):
+        """Returns the port of OTLP."""
+        return int(self.otlp.rpartition(":")[2])
+
+    def must_run(self):
+        """Fails when it has ended."""
+        check(self.is_running(), f"the server ended by itself: {tail(self.log)}")
+
+    def memory(self, field):
+        """Returns a field of /proc/PID/status in bytes, 0 once the process has ended."""
+        with contextlib.suppress(OSError):
+            for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+                if line.startswith(field + ":"):
+                    return int(line.split()[1]) * 1024
+        return 0
 
     def kill(self):
         """Ends it as `kill -9` does."""
@@ -131,6 +172,11 @@ class Server:
             raise Fail(f"the server did not end {STOP_SECONDS} s after SIGTERM: {tail(self.log)}") from None
         finally:
             self.kill()
+
+    def must_stop(self):
+        """Asks it to end, and fails unless it ends well."""
+        code = self.stop()
+        check(code == 0, f"the server ended with {code} after SIGTERM: {tail(self.log)}")
 
     def ask(self, path):
         """Returns status code and text of a GET on the health port."""

@@ -17,7 +17,6 @@ Each check is then made on the same trace with the syncs in question left out, a
 not, 2 there is no binary. Skips where there is no strace. Standard library only.
 """
 
-import argparse
 import concurrent.futures
 import http.client
 import json
@@ -28,7 +27,7 @@ import shutil
 import sys
 
 import syscalls
-from program import Fail, Server, Skip, check, executable, outcome, run
+from program import Fail, Server, Skip, check, options, outcome, run
 
 FSYNCS_MAX = 2
 KEPT_OUT = "secret"
@@ -41,12 +40,8 @@ segment_bytes_max = 1048576
 
 def main():
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spanseal", required=True, help="the binary to try")
-    parser.add_argument("--requests", type=int, default=40, help="sent one after the other")
-    options = parser.parse_args()
-    binary = executable(options.spanseal)
-    return outcome("strace", lambda folder: show(binary, folder, options.requests))
+    asked = options(__doc__, requests=(40, "sent one after the other"))
+    return outcome("strace", lambda folder: show(asked.spanseal, folder, asked.requests))
 
 
 def show(binary, folder, requests):
@@ -68,8 +63,7 @@ def show(binary, folder, requests):
         code = server.process.wait(60)
     check(code == 0, f"the server ended with {code}")
     calls = syscalls.read(file)
-    port = int(server.otlp.rsplit(":", 1)[1])
-    facts = Facts(data, port, requests)
+    facts = Facts(data, server.port, requests)
     facts.all(calls)
     facts.fail_where_they_must(calls)
 

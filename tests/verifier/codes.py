@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 TAMPERED, UNCHECKED, NOTE = "tampered", "unchecked", "note"
 
 _UNCHECKED = {"unknown_version", "no_checkpoint", "self_anchored", "pin_empty", "pin_stale"}
-_NOTES = {"torn_tail", "payload_missing"}
+_NOTES = {"torn_tail", "superseded_tail", "payload_missing"}
+# Nothing rests on them: each stands for itself, behind all else.
+_LAST = {"superseded_tail"}
 _TAMPERED = {
     "malformed_batch", "batch_crosses_run", "wrong_stream", "wrong_epoch", "wrong_deployment", "index_gap",
     "repeated_batch", "fork", "broken_link", "bad_signature", "root_mismatch", "wall_time_backwards",
@@ -56,7 +58,7 @@ class Report:
 
     def add(self, finding, stream=None):
         """Adds a finding; further ones with the same code and stream are only counted, they may be consequences."""
-        key = (finding.code, stream)
+        key = (finding.code, stream, finding.index if finding.code in _LAST else None)
         if key in self._seen:
             self._seen[key].more += 1
             return
@@ -64,9 +66,9 @@ class Report:
         self.faults.append(self._seen[key])
 
     def sort(self, streams):
-        """Brings the faults into the order of section 14: the root log's first, then stream by stream."""
+        """Brings the faults into the order of section 14: the root log's first, then stream by stream; segments' ends last."""
         ranks = {stream: rank for rank, stream in enumerate(streams)}
-        self.faults.sort(key=lambda fault: ranks.get(fault.stream, -1))
+        self.faults.sort(key=lambda fault: (fault.code in _LAST, ranks.get(fault.stream, -1)))
 
     def exit(self):
         """Returns 1 if anything is tampered, else 2 if anything is unchecked, else 0 (section 14)."""

@@ -67,7 +67,7 @@ class _RootLeaves:
         index = segment.first
         for kind, body in segment.records():
             if kind is None:
-                self._torn(body, limit)
+                self._torn(segment, body, limit)
             elif kind != ROOT_LEAF:
                 self.add("damaged", f"a record of type {kind} in the root log")
             elif limit is not None and index >= limit:
@@ -97,11 +97,13 @@ class _RootLeaves:
             if header.last_seal != ZEROS or header.frontier != self.tree.frontier:
                 self.add("damaged", f"the segment header at {header.first} is not what the log is there")
 
-    def _torn(self, why, limit):
+    def _torn(self, segment, why, limit):
         if limit is None:
             self.add("torn_tail", why)
         elif self.next < limit:
             self.add("damaged", why)
+        else:
+            self.findings.append(segment.tail())
 
     def superseded_leaves(self):
         """Reports superseded leaves that differ from those that took their place."""
@@ -158,7 +160,7 @@ class SegmentSource:
                 ahead = claimed >= limit and not _goes_on(records, at, limit)
                 is_superseded = ahead or (kind == BATCH and first >= limit)
             if kind is None:
-                _torn(check, body, limit, is_superseded or (limit is not None and claimed >= limit))
+                _torn(check, segment, body, limit, is_superseded or (limit is not None and claimed >= limit))
             elif kind not in (BATCH, PAYLOAD):
                 check.damaged(f"a record of type {kind}")
             elif is_superseded:
@@ -181,11 +183,13 @@ def _goes_on(records, at, limit):
     return place is not None and place[0] < limit
 
 
-def _torn(check, why, limit, is_superseded):
+def _torn(check, segment, why, limit, is_superseded):
     """Reports a torn record: an interrupted write at the end or among superseded records, else damage."""
     if limit is None:
         check.add_here("torn_tail", why)
-    elif not is_superseded:
+    elif is_superseded:
+        check.add(segment.tail())
+    else:
         check.damaged(why)
 
 

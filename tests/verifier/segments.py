@@ -34,16 +34,23 @@ class Segment:
     data: bytes = field(repr=False)
     header: Header | None = None
     fault: Finding | None = None
+    torn_bytes: int = 0
 
     def is_as_named(self):
         """Returns whether the header is of the first index that the file's name says."""
         return self.header.first == self.first and self.header.frontier is not None
+
+    def tail(self):
+        """Returns what is noted of its end once it was read, when another segment follows."""
+        text = f"segment {self.first:020}.seg ends in {self.torn_bytes} bytes that are no record: an interrupted write"
+        return Finding("superseded_tail", text, self.first)
 
     def records(self):
         """Yields (type, body) of each record, and at last (None, why) where one is torn; whatever the header is."""
         at, end = header_len(self.first), len(self.data)
         while at < end:
             record_type, body = _record(self.data, at, end)
+            self.torn_bytes = end - at if record_type is None else 0
             yield record_type, body
             if record_type is None:
                 return

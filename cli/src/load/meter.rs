@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::text::printable;
+
 /// Counts of one worker; summed at the end.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -134,7 +136,7 @@ impl Figures {
             self.rejected_spans, self.retries, self.given_up_spans, self.reconnects, self.errors
         )?;
         if let Some(error) = &self.first_error {
-            writeln!(out, "first error   {error}")?;
+            writeln!(out, "first error   {}", printable(error))?;
         }
         if let (Some(cpu), Some(memory)) = (self.server_cpu_seconds_per_million_spans, self.server_peak_memory_bytes) {
             writeln!(

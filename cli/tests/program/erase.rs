@@ -19,13 +19,13 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const OTHER_TRACE: &str = "1af7651916cd43dd8448eb211c80319c";
 const WHO: [&str; 4] = ["--requested-by", "dpo@acme.example", "--legal-basis", "GDPR article 17"];
 
-struct Scene {
+pub(crate) struct Scene {
     folder: tempfile::TempDir,
     server: Option<Server>,
 }
 
 impl Scene {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = "[cut]\nkeep_out = [\"prompt\", \"user.id\"]\nsubject = \"user.id\"\n";
         fs::write(folder.path().join("spanseal.toml"), config).unwrap();
@@ -39,7 +39,7 @@ impl Scene {
         self.server = Some(Server::start(&self.path("data"), "127.0.0.1:0", &["--config", &config.to_string_lossy()]));
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -48,7 +48,7 @@ impl Scene {
     }
 
     /// Sends one request over OTLP/HTTP with JSON.
-    fn send(&self, request: &Value) {
+    pub(crate) fn send(&self, request: &Value) {
         let body = request.to_string();
         let otlp = &self.server.as_ref().unwrap().otlp;
         let mut stream = TcpStream::connect(otlp).unwrap();
@@ -73,7 +73,7 @@ impl Scene {
     }
 
     /// Waits until everything sealed is indexed.
-    fn indexed(&self) {
+    pub(crate) fn indexed(&self) {
         for _ in 0..200 {
             let data = self.path("data");
             let (_, said, _) = run(&["find", "--data", data.to_str().unwrap(), "--json"]);

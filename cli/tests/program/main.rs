@@ -10,5 +10,6 @@ mod load;
 mod release;
 mod server;
 mod shutdown;
+mod terminal;
 mod upgrade;
 mod usage;

@@ -19,7 +19,7 @@ use super::cutting::{Cutting, SharedMessage, Whose};
 use super::fingerprint::{Fingerprints, SpanIds};
 use super::parcel::{Answer, Content, CutMessage, Extra, Parcel, ParcelSpan, Shared};
 use super::rejection::{CUT_MESSAGES_MAX, Rejection, Rejections, SCHEMA_URL_BYTES_MAX};
-use crate::intake::{Received, Refusal, Tenant};
+use crate::intake::{BudgetPermit, Received, Refusal, Tenant};
 
 /// Everything that scanning needs beside the request.
 pub(crate) struct Scanner {
@@ -36,13 +36,14 @@ impl Scanner {
     /// Returns the request as the stream's thread takes it, to be answered through `answer`.
     ///
     /// # Errors
-    /// When the whole request is malformed.
+    /// When the whole request is malformed, or its spans take more memory than is left.
     pub(crate) fn parcel(&self, received: Received, answer: oneshot::Sender<Answer>) -> Result<Parcel, Refusal> {
-        let Received { request, encoding, tenant, received_unix_nano, budget } = received;
+        let Received { request, encoding, tenant, received_unix_nano, mut budget } = received;
         if tenant.name.len() + tenant.peer.len() > TENANT_BYTES_MAX {
             return Err(Refusal::Invalid(format!("tenant and peer take more than {TENANT_BYTES_MAX} bytes")));
         }
         let resources = scan::request(&request).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        pay(&mut budget, request.len(), &resources)?;
         let mut sorting = Sorting {
             scanner: self,
             request: &request,
@@ -83,6 +84,26 @@ impl Scanner {
     fn whole(&self, what: What, tenant: &Arc<Tenant>, content: Bytes) -> Shared {
         let print = self.fingerprints.shared(self.fingerprints.content(what, b"", &content), tenant);
         Shared { what, print, tenant: tenant.clone(), schema_url: Bytes::new(), content: Content::Whole(content) }
+    }
+}
+
+/// Takes from the budget what the spans will take beside the request's bytes, before that is allocated.
+///
+/// Of most requests it is below a quarter of their bytes, and nothing is taken. A request that is alone always has room: the
+/// budget is at least four times the largest request, of which large ones may take seven eighths.
+fn pay(
+    budget: &mut Option<BudgetPermit>,
+    request_bytes: usize,
+    resources: &[ScannedResource<'_>],
+) -> Result<(), Refusal> {
+    let spans: usize = resources.iter().flat_map(|resource| &resource.scopes).map(|scope| scope.spans.len()).sum();
+    let kept = spans.min(request_bytes / SPAN_BYTES_MIN);
+    let surplus = (kept * SPAN_MEMORY_BYTES).saturating_sub(request_bytes / 4);
+    match budget {
+        Some(budget) if surplus > 0 => {
+            budget.grow(surplus as u64).map_err(|_| Refusal::Busy { retry_after: NO_ROOM_RETRY_AFTER })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -284,6 +305,11 @@ fn range_in(request: &Bytes, part: &[u8]) -> Option<Range<u32>> {
 
 const NO_RANDOMNESS_RETRY_AFTER: Duration = Duration::from_secs(1);
 const ASSESSMENTS_COMPARED: usize = 8;
+const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A span with its two ids and nothing else; smaller ones are refused.
+const SPAN_BYTES_MIN: usize = 2 + 18 + 10;
+/// What a span takes while it is scanned, and until it is sealed.
+const SPAN_MEMORY_BYTES: usize = size_of::<&[u8]>() + size_of::<ParcelSpan>();
 const RESOURCE_ATTRIBUTES: u32 = 1;
 /// Names stand whole in every resource event.
 const TENANT_BYTES_MAX: usize = 16 * 1024;

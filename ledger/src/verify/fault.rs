@@ -86,6 +86,7 @@ codes! {
     PayloadMismatch "payload_mismatch" Tampered "a payload record is referred to by no event, or differs"
     UnknownVersion "unknown_version" Unchecked "a version, kind, op or algorithm that this verifier does not know"
     TornTail "torn_tail" Note "the last record is an interrupted write that was never acknowledged"
+    SupersededTail "superseded_tail" Note "an older segment ends in bytes that are no record: an interrupted write"
     NoCheckpoint "no_checkpoint" Unchecked "a log has no checkpoint"
     SelfAnchored "self_anchored" Unchecked "no trust file: everything could have been replaced"
     PinEmpty "pin_empty" Unchecked "the trust file pins nothing"
@@ -161,6 +162,13 @@ pub enum Detail {
         /// What it is.
         got: u64,
     },
+    /// A segment's end.
+    Tail {
+        /// The segment's first index.
+        segment: u64,
+        /// How many bytes are no record.
+        bytes: u64,
+    },
     /// A hash that should have been another.
     Hashes {
         /// Of what.
@@ -188,6 +196,9 @@ impl fmt::Display for Detail {
             Detail::Nothing => Ok(()),
             Detail::Fact(fact) => f.write_str(fact),
             Detail::Numbers { what, expected, got } => write!(f, "{what} is {got}, not {expected}"),
+            Detail::Tail { segment, bytes } => {
+                write!(f, "segment {segment:020}.seg ends in {bytes} bytes that are no record: an interrupted write")
+            }
             Detail::Hashes { what, expected, got } => {
                 write!(f, "{what} is ")?;
                 write_hex(f, got.as_slice())?;

@@ -27,10 +27,10 @@ pub fn readme(vectors: &[Vector]) -> String {
     text
 }
 
-/// Codes about protobuf and payload records, which the ledger does not read: their vectors are in `schemas/vectors/`, their
-/// tests in `pipelines/`.
+/// Codes about protobuf, payload records and segments, which the ledger does not read: the vectors of the first are in
+/// `schemas/vectors/`, the tests in `pipelines/`.
 pub fn is_elsewhere(code: Code) -> bool {
-    matches!(code, Code::Envelope | Code::PayloadMismatch | Code::PayloadMissing)
+    matches!(code, Code::Envelope | Code::PayloadMismatch | Code::PayloadMissing | Code::SupersededTail)
 }
 
 const HEAD: &str = "\

@@ -17,6 +17,7 @@ use spanseal_log::{Damage, Item, Reader, SegmentStart};
 
 use super::content::Content;
 use super::payloads::PayloadFacts;
+use super::report::Tail;
 use crate::payload::PayloadHead;
 
 /// Some of a log in the order read. Its buffer is used again.
@@ -33,6 +34,7 @@ enum Piece {
     Batch { segment: u64, bytes: Range<usize> },
     Payload(Range<usize>),
     Superseded { first: u64, bytes: Range<usize> },
+    Tail(Tail),
     Torn { bytes: u64 },
     Damaged(Damage),
 }
@@ -43,6 +45,7 @@ pub(super) enum Examined<'a> {
     Batch(Result<Box<ExaminedBatch<'a>>, BatchError>),
     Payload(PayloadFacts),
     Superseded { first: u64, bytes: &'a [u8] },
+    Tail(Tail),
     Torn { bytes: u64 },
     Damaged(Damage),
 }
@@ -67,8 +70,7 @@ impl Chunk {
                 Item::Batch { bytes, place, .. } => Piece::Batch { segment: place.segment, bytes: self.keep(bytes) },
                 Item::Payload { bytes, .. } => Piece::Payload(self.keep(bytes)),
                 Item::Superseded { first, bytes, .. } => Piece::Superseded { first, bytes: self.keep(bytes) },
-                // An interrupted write that was written again in the next segment.
-                Item::Torn { superseded: true, .. } => continue,
+                Item::Torn { place, bytes, superseded: true } => Piece::Tail(Tail { segment: place.segment, bytes }),
                 Item::Torn { bytes, .. } => Piece::Torn { bytes },
                 Item::Damaged { what, .. } => Piece::Damaged(what),
                 _ => continue,
@@ -144,6 +146,7 @@ impl Chunk {
             Piece::Superseded { first, bytes } => {
                 Examined::Superseded { first: *first, bytes: &self.bytes[bytes.clone()] }
             }
+            Piece::Tail(tail) => Examined::Tail(*tail),
             Piece::Torn { bytes } => Examined::Torn { bytes: *bytes },
             Piece::Damaged(what) => Examined::Damaged(*what),
         }

@@ -30,6 +30,7 @@ use spanseal_log::{DataDir, Owner, Reader, segment};
 
 use chunk::Chunk;
 use going_on::Begun;
+use report::Tail;
 use resume::ResumeFile;
 use root_log::RootCheck;
 use stream::StreamChecked;
@@ -110,7 +111,7 @@ impl Reading<'_> {
     fn check(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report, CheckError> {
         let notes = self.stream_notes()?;
         let root_note = self.note(&Owner::RootLog)?;
-        let root = self.root_log(root_note.as_deref())?;
+        let (root, root_tails) = self.root_log(root_note.as_deref())?;
         let mut file = self.resume_file(&root)?;
         let streams = self.data.streams().map_err(|source| self.unreadable("streams", source))?;
         let sizes = streams.iter().map(|stream| self.log_bytes(&Owner::Stream(*stream)));
@@ -132,11 +133,13 @@ impl Reading<'_> {
             all.push(checked);
         }
         refer_elsewhere(&mut all);
+        let tails = all.iter_mut().map(|checked| (checked.report.stream, std::mem::take(&mut checked.tails))).collect();
         let reports = all.into_iter().map(|checked| checked.report).collect();
         totals.bytes = meter.done;
         let freshness =
             Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
-        let ledger = LedgerReport::new(&root, reports, freshness);
+        let mut ledger = LedgerReport::new(&root, reports, freshness);
+        note_tails(&mut ledger, root_tails, &tails);
         let report = Report::new(&ledger, root.deployment().map(ToString::to_string), totals);
         Ok(Report { resumed, started_over: file.map(|file| file.started_over).unwrap_or_default(), ..report })
     }
@@ -149,7 +152,7 @@ impl Reading<'_> {
         Ok(Some(file))
     }
 
-    fn root_log(&self, note: Option<&[u8]>) -> Result<RootState, CheckError> {
+    fn root_log(&self, note: Option<&[u8]>) -> Result<(RootState, Vec<Tail>), CheckError> {
         let mut check = RootCheck::new(self.options.trust.clone());
         if self.log_bytes(&Owner::RootLog)? > 0 {
             let mut reader = self.reader(Owner::RootLog)?;
@@ -252,6 +255,14 @@ fn refer_elsewhere(all: &mut [StreamChecked]) {
         let report = &mut all[place].report;
         report.faults.add(Fault { code, stream: Some(report.stream), index: Some(index), detail });
     }
+}
+
+/// Notes the segments' ends last of all: nothing rests on them.
+fn note_tails(ledger: &mut LedgerReport, of_root: Vec<Tail>, of_streams: &BTreeMap<StreamId, Vec<Tail>>) {
+    let streams = ledger.streams.iter().map(|report| report.stream);
+    let of_streams = streams.flat_map(|stream| of_streams[&stream].iter().map(move |tail| tail.note(Some(stream))));
+    let notes: Vec<Fault> = of_root.into_iter().map(|tail| tail.note(None)).chain(of_streams).collect();
+    notes.into_iter().for_each(|note| ledger.faults.add(note));
 }
 
 /// Says how far a verification is.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use spanseal_ledger::verify::{Class, Fault, Report as LedgerReport, StreamReport as LedgerStream};
+use serde::{Deserialize, Serialize};
+use spanseal_ledger::StreamId;
+use spanseal_ledger::verify::{Class, Code, Detail, Fault, Report as LedgerReport, StreamReport as LedgerStream};
 
 use super::content::{ContentCounts, KINDS, VERDICTS};
 use crate::words::verdict_name;
@@ -97,6 +98,22 @@ pub struct Finding {
     pub index: Option<u64>,
     /// The whole finding in one sentence.
     pub sentence: String,
+}
+
+/// Bytes behind the last record of a segment that another one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tail {
+    /// The segment's first index.
+    pub(super) segment: u64,
+    pub(super) bytes: u64,
+}
+
+impl Tail {
+    /// Returns what is noted of it; `None` is the root log.
+    pub(super) fn note(self, stream: Option<StreamId>) -> Fault {
+        let Self { segment, bytes } = self;
+        Fault { code: Code::SupersededTail, stream, index: Some(segment), detail: Detail::Tail { segment, bytes } }
+    }
 }
 
 /// What was gone through.

@@ -15,6 +15,7 @@ use spanseal_ledger::tree::root_of;
 use spanseal_ledger::verify::{Midway, RootState};
 
 use super::CheckError;
+use super::report::Tail;
 use crate::hex;
 
 /// Where verifications stood, in a file of its own.
@@ -56,6 +57,8 @@ pub(super) struct Point {
     pub(super) payloads: Vec<String>,
     /// References to events of other streams: from, stream, to, whether it must be a span.
     pub(super) elsewhere: Vec<(u64, String, u64, bool)>,
+    /// What was noted of segments' ends.
+    pub(super) tails: Vec<Tail>,
     pub(super) counts_of_kinds: Vec<u64>,
     pub(super) counts_of_verdicts: Vec<u64>,
     pub(super) payload_records: u64,
@@ -158,4 +161,4 @@ impl ResumeFile {
     }
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;

@@ -6,16 +6,19 @@ use spanseal_ledger::trust::Trust;
 use spanseal_ledger::verify::{Detail, RootState, RootVerifier};
 use spanseal_log::{Damage, HeaderError, Item, Reader};
 
+use super::report::Tail;
+
 /// Verifies the root log as its records come.
 pub(super) struct RootCheck {
     verifier: RootVerifier,
     /// Indices of superseded leaves that differ from what took their place, until the log has passed them.
     superseded: Vec<u64>,
+    tails: Vec<Tail>,
 }
 
 impl RootCheck {
     pub(super) fn new(trust: Option<Trust>) -> Self {
-        Self { verifier: RootVerifier::new(trust), superseded: Vec::new() }
+        Self { verifier: RootVerifier::new(trust), superseded: Vec::new(), tails: Vec::new() }
     }
 
     /// Reads the whole log.
@@ -30,7 +33,10 @@ impl RootCheck {
                     self.name_superseded(index);
                     drop(self.verifier.push(bytes));
                 }
-                Item::Torn { bytes, superseded: false, .. } => self.verifier.torn(bytes),
+                Item::Torn { place, bytes, superseded: true } => {
+                    self.tails.push(Tail { segment: place.segment, bytes })
+                }
+                Item::Torn { bytes, .. } => self.verifier.torn(bytes),
                 Item::Damaged { what, .. } => self.damaged(what),
                 Item::Superseded { first, .. } if self.superseded.len() < SUPERSEDED_MAX => self.superseded.push(first),
                 _ => {}
@@ -40,8 +46,9 @@ impl RootCheck {
         Ok(())
     }
 
-    pub(super) fn finish(self, note: Option<&[u8]>) -> RootState {
-        self.verifier.finish(note)
+    /// Returns what the root log comes to, and what is to be noted of its segments' ends.
+    pub(super) fn finish(self, note: Option<&[u8]>) -> (RootState, Vec<Tail>) {
+        (self.verifier.finish(note), self.tails)
     }
 
     /// Names those up to an index, so that faults stand in the order of their places.

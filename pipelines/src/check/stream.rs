@@ -10,6 +10,7 @@ use super::content::{Content, ContentCounts, ContentFault, EventReference};
 use super::kinds::{Kind, Kinds};
 use super::payloads::Payloads;
 use super::references::Targets;
+use super::report::Tail;
 use super::resume::Point;
 use crate::hex;
 
@@ -24,6 +25,7 @@ pub(super) struct StreamCheck<'r> {
     elsewhere: Vec<EventReference>,
     /// Superseded batches that differ from what a later segment holds, until that was read.
     superseded: Vec<Superseded>,
+    tails: Vec<Tail>,
     counts: ContentCounts,
     payload_records: u64,
     /// Of the log, up to what was taken last.
@@ -45,6 +47,7 @@ pub(super) struct StreamChecked {
     pub(super) payload_records: u64,
     pub(super) kinds: Kinds,
     pub(super) elsewhere: Vec<EventReference>,
+    pub(super) tails: Vec<Tail>,
 }
 
 impl<'r> StreamCheck<'r> {
@@ -57,6 +60,7 @@ impl<'r> StreamCheck<'r> {
             kinds: Kinds::default(),
             elsewhere: Vec::new(),
             superseded: Vec::new(),
+            tails: Vec::new(),
             counts: ContentCounts::default(),
             payload_records: 0,
             log_bytes: 0,
@@ -77,6 +81,8 @@ impl<'r> StreamCheck<'r> {
             payloads: Payloads::from_settled(seal.stream, &point.payloads)?,
             kinds: Kinds::from_text(&point.kinds)?,
             elsewhere: point.elsewhere.iter().map(elsewhere).collect::<Option<_>>()?,
+            // That of the segment itself is read again.
+            tails: point.tails.iter().copied().filter(|tail| tail.segment < point.segment).collect(),
             counts: ContentCounts {
                 kinds: point.counts_of_kinds.as_slice().try_into().ok()?,
                 verdicts: point.counts_of_verdicts.as_slice().try_into().ok()?,
@@ -103,6 +109,7 @@ impl<'r> StreamCheck<'r> {
             targets: self.targets.list(midway.position().seal().seal.epoch),
             payloads,
             elsewhere: self.elsewhere.iter().filter_map(elsewhere).collect(),
+            tails: self.tails.clone(),
             counts_of_kinds: self.counts.kinds.to_vec(),
             counts_of_verdicts: self.counts.verdicts.to_vec(),
             payload_records: self.payload_records,
@@ -141,6 +148,7 @@ impl<'r> StreamCheck<'r> {
                 }
             }
             Examined::Superseded { first, bytes } => self.superseded(first, bytes),
+            Examined::Tail(tail) => self.tails.push(tail),
             Examined::Torn { bytes } => self.verifier.torn(bytes),
             Examined::Damaged(what) => self.damaged(what),
         }
@@ -155,6 +163,7 @@ impl<'r> StreamCheck<'r> {
             payload_records: self.payload_records,
             kinds: self.kinds,
             elsewhere: self.elsewhere,
+            tails: self.tails,
         }
     }
 

@@ -20,11 +20,11 @@ use super::account;
 use super::answer::{CutLine, Erased, Other, SpanNode};
 use super::erased::Erasures;
 use super::gather::resolve;
-use super::printed::{grouped, time};
 use super::prove::Prover;
 use super::runs::{Run, Runs};
 use super::values;
 use crate::hex;
+use crate::printed::{grouped, time};
 use crate::words::{kind_name, status_name, verdict_name};
 
 /// Reads events and says what they mean.

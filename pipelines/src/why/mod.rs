@@ -12,7 +12,6 @@ mod erased;
 mod explain;
 mod gather;
 mod levels;
-mod printed;
 mod prove;
 mod runs;
 mod text;

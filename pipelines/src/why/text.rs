@@ -1,7 +1,7 @@
 //! The answer as plain text: a tree that an investigator reads from top to bottom. Colour is left to whoever prints it.
 
 use super::answer::{Account, Answer, Branch, Conflict, CutLine, Erased, Node, Other, Place, Proof, SpanNode};
-use super::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
+use crate::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
 
 /// How much is shown, and how wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
-use super::printed::grouped;
+use crate::printed::grouped;
 
 /// Returns a value as a person reads it: text as it is, structures as JSON, bytes by their number.
 pub(super) fn text(value: Option<&AnyValue>) -> String {

@@ -8,6 +8,7 @@ use prost::Message;
 use spanseal_ledger::epoch::Start;
 use spanseal_ledger::key_event::CloseReason;
 use spanseal_ledger::trust::Trust;
+use spanseal_log::record::{HEAD_LEN, RecordKind, append_with, batch_range};
 use spanseal_pipelines::check::{Options, Report, Resume, check};
 use spanseal_schemas::event::{AssessmentEvent, EventRef};
 use spanseal_schemas::kind;
@@ -96,6 +97,31 @@ fn goes_on_from_wherever_it_was_interrupted_to_the_same_report() {
 }
 
 #[test]
+fn notes_what_stands_behind_an_older_segment_and_keeps_the_note() {
+    let mut world = World::with_stream();
+    world.seal_spans(0, &spans(1, 600));
+    let older = segments(&world.dir(0)).remove(0);
+    world.new_segment(0);
+    world.seal_spans(0, &spans(2, 600));
+    world.checkpoint();
+    assert_eq!(verify(&world, None).notes, []);
+    let bytes = std::fs::read(&older).unwrap();
+    std::fs::write(&older, [&bytes[..], &[7; 41]].concat()).unwrap();
+    let whole = verify(&world, None);
+    assert_eq!((whole.exit_code, whole.notes.len()), (0, 1));
+    let segment = "segment 00000000000000000000.seg ends in 41 bytes that are no record";
+    let sentence = format!("superseded_tail at {}-0: {segment}: an interrupted write", world.stream(0));
+    assert_eq!(whole.notes[0].sentence, sentence);
+    let whole = findings(whole);
+    for state in interrupted(&world, &file(&world)).into_iter().flatten() {
+        std::fs::write(file(&world), &state).unwrap();
+        let report = verify(&world, Some(&file(&world)));
+        assert_eq!((report.started_over.len(), report.resumed.len()), (0, 1));
+        assert_eq!(findings(report), whole, "{}", String::from_utf8_lossy(&state));
+    }
+}
+
+#[test]
 fn a_grown_log_is_verified_from_where_it_ended_then() {
     let mut world = world();
     let then = world.size(0);
@@ -176,7 +202,7 @@ fn starts_over_when_the_log_is_not_that_of_then() {
 
     std::fs::write(file(&other), "{\"version\":1").unwrap();
     assert_eq!(starts_over(&other, Some(other.trust()), "the file cannot be read").exit_code, 0);
-    let text = std::fs::read_to_string(file(&other)).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+    let text = std::fs::read_to_string(file(&other)).unwrap().replacen("\"version\":2", "\"version\":3", 1);
     std::fs::write(file(&other), text).unwrap();
     assert_eq!(starts_over(&other, Some(other.trust()), "the file is of another version").exit_code, 0);
 }
@@ -226,4 +252,94 @@ fn a_segment_that_went_is_noticed_even_before_the_place() {
     std::fs::remove_file(&segments(&world.dir(0))[0]).unwrap();
     let report = starts_over(&world, Some(world.trust()), "segments before that place have other sizes");
     assert_eq!(report.named.map(|named| named.code), Some("head_missing"));
+}
+
+/// A place is only saved where the checkpoint covers it, and only gone on from where the checkpoint of now does.
+#[test]
+fn stands_where_a_checkpoint_covers_it() {
+    let mut world = World::with_stream();
+    world.seal_spans(0, &spans(1, 300));
+    world.checkpoint();
+    let (covered, note) = (world.size(0), world.data.checkpoint(&spanseal_log::Owner::Stream(world.stream(0))));
+    let early = std::fs::read(&note).unwrap();
+    world.seal_spans(0, &spans(2, 300));
+    verify(&world, Some(&file(&world)));
+    let report = verify(&world, Some(&file(&world)));
+    assert_eq!(
+        (report.started_over.len(), report.resumed[0].size),
+        (0, covered),
+        "what it does not cover is not saved"
+    );
+    world.checkpoint();
+    verify(&world, Some(&file(&world)));
+    std::fs::write(&note, early).unwrap();
+    starts_over(&world, Some(world.trust()), "checkpoint, pin and root log are not those of that time");
+}
+
+#[test]
+fn starts_over_when_the_last_batch_is_another() {
+    let world = world();
+    verify(&world, Some(&file(&world)));
+    let segment = segments(&world.dir(0)).remove(0);
+    let log = std::fs::read(&segment).unwrap();
+    // The same batch, whole, with another signature.
+    let last = (0..log.len() - HEAD_LEN).rev().find(|at| {
+        let (head, body) = log[*at..].split_at(HEAD_LEN);
+        let is_last = batch_range(body).is_some_and(|(first, count)| first + u64::from(count) == world.size(0));
+        is_last && head[..4] == (body.len() as u32).to_be_bytes()
+    });
+    let (sound, body) = log.split_at(last.unwrap());
+    let mut body = body[HEAD_LEN..].to_vec();
+    body[263] ^= 1;
+    let mut changed = sound.to_vec();
+    append_with(&mut changed, RecordKind::Batch, |out| out.extend_from_slice(&body)).unwrap();
+    std::fs::write(&segment, changed).unwrap();
+    let because = "the batch before that place is another, or is not there";
+    let report = starts_over(&world, Some(world.trust()), because);
+    assert_eq!(report.named.map(|named| named.code), Some("bad_signature"));
+}
+
+/// What every interrupted verification goes on to is what an uninterrupted one says.
+#[track_caller]
+fn never_forgets(world: &World, code: &str) {
+    let whole = verify(world, None);
+    assert_eq!(whole.named.as_ref().map(|named| named.code), Some(code));
+    for state in interrupted(world, &file(world)).into_iter().flatten() {
+        std::fs::write(file(world), &state).unwrap();
+        assert_eq!(verify(world, Some(&file(world))).named, whole.named, "{}", String::from_utf8_lossy(&state));
+    }
+}
+
+#[test]
+fn nothing_is_saved_behind_a_fault() {
+    let mut world = World::with_stream();
+    world.seal_spans(0, &spans(1, 300));
+    let dangling = AssessmentEvent {
+        version: 1,
+        event: Some(EventRef { stream: Vec::new(), index: 1 << 40 }),
+        ..AssessmentEvent::default()
+    };
+    world.seal(0, &[(kind::ASSESSMENT, dangling.encode_to_vec())]);
+    world.seal_spans(0, &spans(2, 600));
+    world.checkpoint();
+    never_forgets(&world, "envelope");
+}
+
+#[test]
+fn nothing_is_saved_while_a_superseded_batch_waits_for_its_place() {
+    let (mut world, mut twin) = (World::with_stream(), World::with_stream());
+    for world in [&mut world, &mut twin] {
+        world.seal_spans(0, &spans(1, 3));
+    }
+    world.new_segment(0);
+    for world in [&mut world, &mut twin] {
+        world.seal_spans(0, &spans(2, 3));
+    }
+    world.seal_spans(0, &spans(3, 3));
+    twin.seal_spans(0, &spans(4, 3));
+    world.checkpoint();
+    // The first segment goes on as the twin's: with a batch that is in the second too, and one that is another there.
+    let older = segments(&world.dir(0)).remove(0);
+    std::fs::copy(segments(&twin.dir(0)).remove(0), older).unwrap();
+    never_forgets(&world, "fork");
 }

@@ -9,8 +9,9 @@ use crate::wire::{DEPTH_MAX, LEN, Reader, key};
 /// How many resources and scopes together a request may have.
 pub const GROUPS_MAX: usize = 1 << 18;
 
-/// How many spans a request may have.
-pub const SPANS_MAX: usize = 1 << 21;
+/// How many spans a request may have: what is kept of each while it is scanned is not counted before it is known how many
+/// there are.
+pub const SPANS_MAX: usize = 1 << 19;
 
 /// Returns the resources, scopes and span boundaries of an `ExportTraceServiceRequest`.
 ///

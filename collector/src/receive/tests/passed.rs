@@ -183,8 +183,18 @@ async fn says_what_the_backend_rejected() {
 /// OK when all took it; a sender that may come again does so whatever another backend said.
 #[tokio::test]
 async fn needs_every_backend() {
+    for first_is_named_first in [true, false] {
+        needs_both_backends(first_is_named_first).await;
+    }
+}
+
+async fn needs_both_backends(first_is_named_first: bool) {
     let (first, second) = (Backend::start().await, Backend::start().await);
-    let collector = collector(&[first.settings("first", "grpc"), second.settings("second", "http")]).await;
+    let mut settings = [first.settings("first", "grpc"), second.settings("second", "http")];
+    if !first_is_named_first {
+        settings.reverse();
+    }
+    let collector = collector(&settings).await;
     export_logs(&collector).await.unwrap();
     assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
 

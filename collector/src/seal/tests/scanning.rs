@@ -1,6 +1,9 @@
 //! What becomes of a request before the stream's thread sees it.
 
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prometheus_client::metrics::gauge::Gauge;
 use prost::Message;
 use spanseal_schemas::event::{ResourceEvent, Verdict as Judged, What};
 use spanseal_schemas::{envelope, kind};
@@ -8,6 +11,7 @@ use spanseal_schemas::{envelope, kind};
 use super::requests::{Request, SECRET, secret_span, span, text};
 use super::verdict::verdict;
 use super::world::{Settings, World};
+use crate::intake::{Budget, Encoding, Received, Refusal, Tenant};
 use crate::seal::rejection::CUT_MESSAGES_MAX;
 
 /// The span is refused for good, alone, with this reason.
@@ -117,4 +121,39 @@ fn keeps_each_different_resource_and_scope_once_in_a_parcel() {
     assert_eq!(parcel.shared.len(), 2);
     assert!(parcel.spans.iter().all(|span| (span.resource, span.scope) == (0, 1)));
     assert!(parcel.spans.iter().all(|span| span.extra.is_none()), "ordinary spans carry nothing more");
+}
+
+#[test]
+fn takes_what_tiny_spans_cost_from_the_budget_before_it_takes_them() {
+    let mut world = World::new(Settings::default());
+    let process = world.must_start();
+    // How many times its own bytes a request holds of a budget so many times as large; `None`: it is asked to come again.
+    let held = |spans: Vec<Span>, budget_times: u64| {
+        let request = Request { spans, ..Request::of([]) }.encode();
+        let bytes = request.len() as u64;
+        let budget = Budget::new(budget_times * bytes, Gauge::default());
+        let mut permit = budget.permit();
+        permit.grow(bytes).unwrap();
+        let tenant = Arc::new(Tenant { name: "acme".to_owned(), peer: String::new() });
+        let (encoding, received_unix_nano) = (Encoding::Protobuf, world.now.wall_unix_nano);
+        let received = Received { request, encoding, tenant, received_unix_nano, budget: Some(permit) };
+        let taken = match process.scanner.parcel(received, tokio::sync::oneshot::channel().0) {
+            Ok(parcel) => Some(parcel.budget.as_ref().unwrap().bytes() as f64 / bytes as f64),
+            Err(refusal) => {
+                assert!(matches!(refusal, Refusal::Busy { .. }), "{refusal}");
+                None
+            }
+        };
+        assert_eq!(budget.taken(), 0, "all of it is given back");
+        taken
+    };
+    let ordinary = |number| Span { attributes: vec![text("prompt", &"x".repeat(600))], ..span(number) };
+    assert_eq!(held((1..=100).map(ordinary).collect(), 1), Some(1.0), "ordinary spans cost nothing more");
+    let tiny = |number| Span { span_id: span(number).span_id, trace_id: vec![1; 16], ..Span::default() };
+    let tiny: Vec<Span> = (1..=10_000).map(tiny).collect();
+    assert_eq!(held(tiny.clone(), 3), None);
+    let times = held(tiny, 4).expect("one that is alone has room");
+    assert!((3.0..3.5).contains(&times), "{times}");
+    let times = held(vec![Span::default(); 10_000], 4).expect("spans without ids are not kept");
+    assert!(times < 3.5, "{times}");
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// Returns foreign text so that it cannot steer a terminal or hide what follows: control characters and those that
 /// change the direction of writing or have no width are written as escapes.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let harmless = |c: char| !c.is_control() && !INVISIBLE.iter().any(|range| range.contains(&c));
     if text.chars().all(harmless) {
         return text.to_owned();
@@ -22,7 +22,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// Returns UTC to the millisecond, for example `2026-11-23 18:50:02.123Z`.
-pub(crate) fn time(unix_nano: u64) -> String {
+pub fn time(unix_nano: u64) -> String {
     match Timestamp::from_nanosecond(unix_nano.into()) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string(),
         Err(_) => format!("{unix_nano} ns"),
@@ -30,13 +30,13 @@ pub(crate) fn time(unix_nano: u64) -> String {
 }
 
 /// Returns UTC to the second of a time in seconds.
-pub(crate) fn time_of_seconds(seconds: u64) -> String {
+pub fn time_of_seconds(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     time.map_or_else(|| format!("{seconds} s"), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
 /// Returns a span of time in the unit that suits it.
-pub(crate) fn duration(nanos: u64) -> String {
+pub fn duration(nanos: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let n = nanos as f64;
     match nanos {
@@ -50,7 +50,7 @@ pub(crate) fn duration(nanos: u64) -> String {
 }
 
 /// Returns a number with a comma before every third digit from the right.
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -63,7 +63,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// Breaks text into lines of at most `width` characters, at spaces where there are any.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
