@@ -89,7 +89,9 @@ impl Feed for Follow {
     }
 
     fn pause(&mut self, time: Duration) {
-        let _ = self.handle.block_on(tokio::time::timeout(time, self.stop.cancelled()));
+        // Within the runtime, whose clock it is.
+        let pause = async { tokio::time::timeout(time, self.stop.cancelled()).await };
+        let _ = self.handle.block_on(pause);
     }
 
     fn is_over(&self) -> bool {
