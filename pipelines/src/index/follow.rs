@@ -100,12 +100,14 @@ pub fn follow(indexer: &mut Indexer, feed: &mut dyn Feed, on_round: &mut dyn FnM
     Ok(())
 }
 
-/// Returns how long to give way after a round that took so long: not while little was sealed beside what was indexed. A short
-/// round has a short pause, so that a little that arrives at once is soon found.
+/// Returns how long to give way after a round that took so long: not while little was sealed meanwhile, in events or beside
+/// what was indexed, so that it is found at once.
 fn pause(indexed: u64, sealed: u64, took: Duration) -> Option<Duration> {
-    (sealed.saturating_mul(BUSY) > indexed).then(|| took * PAUSES)
+    (sealed >= LITTLE && sealed.saturating_mul(BUSY) > indexed).then(|| took * PAUSES)
 }
 
+/// In the time of a round, a fifth of a second, that is a tenth of a core's sealing.
+const LITTLE: u64 = 4096;
 /// Sealing is busy when it gets on faster than the index by one part in so many: then it takes about a third of a core.
 const BUSY: u64 = 4;
 /// A tenth of the time is left to the index.

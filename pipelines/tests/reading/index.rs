@@ -143,7 +143,7 @@ fn pauses_between_rounds_while_much_is_sealed() {
     #[track_caller]
     fn check(later: &[u64], pauses: usize) {
         let mut world = World::with_stream();
-        world.seal_spans(0, &spans(1, 2000));
+        world.seal_spans(0, &spans(1, 18_000));
         let stream = world.stream(0);
         let sizes = later.iter().rev().chain(&[500, 0]).copied().collect();
         let mut feed = Growing { stream, sizes, now: 0, pauses: Vec::new() };
@@ -153,10 +153,10 @@ fn pauses_between_rounds_while_much_is_sealed() {
         assert!(feed.pauses.iter().all(|pause| !pause.is_zero()));
     }
     check(&[], 0);
-    check(&[600], 0);
     check(&[500, 500], 0);
-    check(&[1000], 1);
-    check(&[1000, 1000, 2000], 2);
+    check(&[4_000, 8_000, 12_000], 0); // little
+    check(&[5_000], 1);
+    check(&[5_000, 5_000, 18_000], 2);
 }
 
 #[test]
