@@ -53,8 +53,8 @@ fn give_way() {
 }
 
 #[cfg(target_os = "linux")]
-/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load. With its
-/// reads, writes and syncs that still costs acknowledgement more than a tenth (`tests/bench/read.py`).
+/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load. Beside that it
+/// pauses (`spanseal_pipelines::index::follow`): its reads, writes and syncs are not at a lower priority.
 const NICENESS: i32 = 10;
 
 /// What is durable of the collector's streams; those that it does not write are read to their end.
