@@ -1,6 +1,7 @@
 //! The index as a stage of `up`: follows what the collector makes durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use spanseal_collector::Running;
@@ -9,16 +10,17 @@ use spanseal_log::{DataDir, Disk};
 use spanseal_pipelines::index::{Feed, Indexer, Limits, follow};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Adds the index to a running collector. It ends soon after the stream does; what is not indexed by then is at the next start.
 ///
 /// # Errors
 /// When the index cannot be opened.
-pub(crate) fn spawn(running: &mut Running, data: &std::path::Path) -> anyhow::Result<()> {
+pub(crate) fn spawn(running: &mut Running, data: &std::path::Path, stop: CancellationToken) -> anyhow::Result<()> {
     let mut indexer = Indexer::open(&DataDir::at(Arc::new(Disk), data)).context("the index")?;
     let durable = running.durable().to_vec();
     let changes = Changes::new(durable.iter().cloned());
-    let mut feed = Follow { durable, changes, begun: false, handle: Handle::current() };
+    let mut feed = Follow { durable, changes, begun: false, stop, handle: Handle::current() };
     let metrics = Arc::clone(running.metrics());
     let (done, ended) = oneshot::channel();
     // A thread and no task: SQLite blocks, and must not keep the process from ending when the grace is over.
@@ -51,8 +53,8 @@ fn give_way() {
 }
 
 #[cfg(target_os = "linux")]
-/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load. With its
-/// reads, writes and syncs that still costs acknowledgement more than a tenth (`tests/bench/read.py`).
+/// On a core that another thread keeps busy Linux gives this a tenth, so that the index moves under full load. Beside that it
+/// pauses (`spanseal_pipelines::index::follow`): its reads, writes and syncs are not at a lower priority.
 const NICENESS: i32 = 10;
 
 /// What is durable of the collector's streams; those that it does not write are read to their end.
@@ -60,7 +62,18 @@ struct Follow {
     durable: Vec<watch::Receiver<Durable>>,
     changes: Changes,
     begun: bool,
+    stop: CancellationToken,
     handle: Handle,
+}
+
+impl Follow {
+    fn limits(&self) -> Limits {
+        let size = |durable: &watch::Receiver<Durable>| {
+            let Durable { stream, size, .. } = *durable.borrow();
+            (stream, size)
+        };
+        Limits { sizes: self.durable.iter().map(size).collect(), others: true }
+    }
 }
 
 impl Feed for Follow {
@@ -68,11 +81,17 @@ impl Feed for Follow {
         if std::mem::replace(&mut self.begun, true) {
             self.handle.block_on(self.changes.wait()).then_some(())?;
         }
-        let size = |durable: &watch::Receiver<Durable>| {
-            let Durable { stream, size, .. } = *durable.borrow();
-            (stream, size)
-        };
-        Some(Limits { sizes: self.durable.iter().map(size).collect(), others: true })
+        Some(self.limits())
+    }
+
+    fn now(&mut self) -> Option<Limits> {
+        Some(self.limits())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        // Within the runtime, whose clock it is.
+        let pause = async { tokio::time::timeout(time, self.stop.cancelled()).await };
+        let _ = self.handle.block_on(pause);
     }
 
     fn is_over(&self) -> bool {

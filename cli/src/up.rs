@@ -131,7 +131,7 @@ pub(crate) async fn start(config: Config, stop: CancellationToken) -> anyhow::Re
     let mut running = spanseal_collector::start(config, stop.clone()).await?;
     stop.run_until_cancelled(running.has_space()).await;
     if let Some(data) = index.filter(|_| !stop.is_cancelled()) {
-        crate::index::spawn(&mut running, &data)?;
+        crate::index::spawn(&mut running, &data, stop)?;
     }
     Ok(running)
 }

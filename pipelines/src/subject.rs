@@ -68,15 +68,13 @@ pub fn concerned(data: &DataDir, subject: &[u8; 16]) -> Result<Concerned, Concer
 impl Concerned {
     fn indexed(&mut self, index: &Index, subject: &[u8; 16]) -> rusqlite::Result<()> {
         let connection = index.connection();
-        let select = "SELECT records, bytes, trace FROM subject JOIN event USING(id) WHERE subject = ? AND records > 0";
+        let select = "SELECT records, bytes, trace FROM subject WHERE subject = ? AND records > 0";
         let mut select = connection.prepare(select)?;
         let mut rows = select.query([subject])?;
         while let Some(row) = rows.next()? {
             self.add(unsigned(row.get(0)?), unsigned(row.get(1)?), row.get(2)?);
         }
-        let select = "SELECT subject.subject FROM event JOIN subject ON subject.id = event.id
-             WHERE event.trace = ? AND subject.records > 0";
-        let mut select = connection.prepare(select)?;
+        let mut select = connection.prepare("SELECT subject FROM subject WHERE trace = ? AND records > 0")?;
         for trace in &self.traces {
             let trace = hex::decode::<16>(trace).unwrap_or_default();
             let mut rows = select.query([trace])?;

@@ -227,6 +227,7 @@ def variants(bench):
     few = max(BATCH, bench.options.spans // 4)
     for name, arguments in [
         ("gzip", ["--compression", "gzip"]),
+        ("zstd", ["--compression", "zstd"]),
         ("OTLP/HTTP protobuf", ["--protocol", "http", "--connections", "16"]),
         ("OTLP/HTTP JSON", ["--protocol", "json", "--connections", "16"]),
         ("requests of 64", ["--batch", "64"]),

@@ -92,8 +92,9 @@ const PATIENT: &str = r#"spanseal() {
   fi
   command spanseal "$@"
   if [ "$1" = load ]; then
+    local data=$(ls -td ./*-data | head -1)
     for n in $(seq 100); do
-      command spanseal find --data spanseal-data --service support-agent --limit 1 | grep -q '^1 found' && break; sleep 0.1
+      command spanseal find --data "$data" --service support-agent --limit 1 | grep -q '^1 found' && break; sleep 0.1
     done
   fi
 }"#;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::server::spanseal;
+use crate::server::{Server, run, spanseal};
 
 /// A client at work; killed when dropped.
 pub(crate) struct Load {
@@ -50,5 +50,21 @@ impl Drop for Load {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn every_protocol_is_sent_in_every_compression() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), "127.0.0.1:0", &[]);
+    for protocol in ["grpc", "http", "json"] {
+        for compression in ["none", "gzip", "zstd"] {
+            let spans = ["--spans", "256", "--batch", "64", "--json"];
+            let coding = ["load", "--to", &server.otlp, "--protocol", protocol, "--compression", compression];
+            let (code, figures, said) = run(&[&coding[..], &spans[..]].concat());
+            assert_eq!(code, Some(0), "{protocol}, {compression}: {said}");
+            let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+            assert_eq!(figures["acknowledged_spans"], 256, "{protocol}, {compression}: {figures:#}");
+        }
     }
 }

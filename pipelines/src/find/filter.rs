@@ -1,167 +1,183 @@
-//! A query as SQL, led by whichever of its conditions the fewest events meet.
+//! A query as conditions on rows, asked of one segment of the index after the other.
 
-use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use std::collections::BTreeMap;
 
+use rusqlite::Connection;
+
+use super::time::Times;
 use super::{Order, Query};
-use crate::index::store::{int, row_of};
-use crate::index::value::{Value, clip};
+use crate::index::Index;
+use crate::index::segment::{self, Segment};
+use crate::index::store::{ordinal_of, row_of, terms};
+use crate::index::term::{Term, Terms};
+use crate::index::value::Value;
 
-/// One condition in two forms.
-struct Filter {
-    /// Selects the ids of all events that meet it.
-    ids: String,
-    /// Says of one event `e` whether it meets it, without leading SQLite to an index of its own.
-    check: String,
-    /// For `ids` and for `check` alike.
-    values: Vec<SqlValue>,
+/// One condition on events.
+enum Filter {
+    /// Says one of these.
+    Says(Vec<Term>),
+    /// Has this verdict, or this one took the place of another.
+    Verdict(i32, Term),
+    /// Is one of these rows, which ascend.
+    Rows(Vec<i64>),
 }
 
-/// Returns the ids of the events that meet the query, one more than the limit; `None` when a text in it occurs nowhere.
-pub(super) fn matches(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Vec<i64>>> {
-    let Some(filters) = filters(connection, query)? else { return Ok(None) };
-    let lead = lead(connection, &filters)?;
-    let mut conditions = Vec::new();
-    let mut values: Vec<SqlValue> = Vec::new();
-    for (place, filter) in filters.iter().enumerate() {
-        conditions.push(if lead == Some(place) { format!("e.id IN ({})", filter.ids) } else { filter.check.clone() });
-        values.extend(filter.values.iter().cloned());
+/// Returns the rows of the events that meet the query, one more than the limit.
+pub(super) fn matches(index: &Index, query: &Query) -> rusqlite::Result<Vec<i64>> {
+    let connection = index.connection();
+    let filters = filters(connection, query)?;
+    let mut times = Times::new(query);
+    let mut segments = segment::all(connection)?;
+    if query.order == Order::NewestFirst {
+        segments.reverse();
     }
-    let (order, beyond) = match query.order {
-        Order::NewestFirst => ("DESC", "<"),
-        Order::OldestFirst => ("ASC", ">"),
-    };
-    if let Some(after) = query.after {
-        conditions.push(format!("e.id {beyond} {after}"));
-    }
-    let all = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-    let limit = query.limit.saturating_add(1);
-    let select = format!("SELECT e.id FROM event e WHERE {all} ORDER BY e.id {order} LIMIT {limit}");
-    let mut statement = connection.prepare(&select)?;
-    let ids = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-    ids.collect::<rusqlite::Result<_>>().map(Some)
-}
-
-/// Returns the filter that fewest events meet; none when all are common: then the events are gone through in order, and
-/// the page is soon full.
-fn lead(connection: &Connection, filters: &[Filter]) -> rusqlite::Result<Option<usize>> {
-    let mut rarest = (COMMON, None);
-    for (place, filter) in filters.iter().enumerate().filter(|(_, filter)| !filter.ids.is_empty()) {
-        let count = format!("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {})", filter.ids, rarest.0);
-        let count: i64 = connection.prepare(&count)?.query_row(params_from_iter(&filter.values), |row| row.get(0))?;
-        if count < rarest.0 {
-            rarest = (count, Some(place));
+    let (limit, mut found) = (query.limit.saturating_add(1), Vec::new());
+    for segment in segments {
+        if found.len() == limit {
+            break;
+        }
+        if !times.may_hold(segment.times) || !may_follow(query, &segment) {
+            continue;
+        }
+        let ids = candidates(connection, &segment, &filters)?;
+        let mut check = |id: u32| -> rusqlite::Result<bool> {
+            let row = segment.first + i64::from(id);
+            if follows(query, row) && times.hold(connection, row)? {
+                found.push(row);
+            }
+            Ok(found.len() < limit)
+        };
+        match (ids, query.order) {
+            (None, Order::NewestFirst) => each((0..segment.count).rev(), &mut check)?,
+            (None, Order::OldestFirst) => each(0..segment.count, &mut check)?,
+            (Some(ids), Order::NewestFirst) => each(ids.into_iter().rev(), &mut check)?,
+            (Some(ids), Order::OldestFirst) => each(ids.into_iter(), &mut check)?,
         }
     }
-    Ok(rarest.1)
+    Ok(found)
 }
 
-fn filters(connection: &Connection, query: &Query) -> rusqlite::Result<Option<Vec<Filter>>> {
+/// Calls with each id until it says that it has enough.
+fn each(ids: impl Iterator<Item = u32>, check: &mut impl FnMut(u32) -> rusqlite::Result<bool>) -> rusqlite::Result<()> {
+    for id in ids {
+        if !check(id)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn may_follow(query: &Query, segment: &Segment) -> bool {
+    match query.order {
+        Order::NewestFirst => follows(query, segment.first),
+        Order::OldestFirst => follows(query, segment.first + i64::from(segment.count) - 1),
+    }
+}
+
+/// Whether a row comes after the page before.
+fn follows(query: &Query, row: i64) -> bool {
+    query.after.is_none_or(|after| match query.order {
+        Order::NewestFirst => row < after,
+        Order::OldestFirst => row > after,
+    })
+}
+
+/// Returns the ids in a segment that meet every filter, ascending; `None` for all of them.
+fn candidates(connection: &Connection, segment: &Segment, filters: &[Filter]) -> rusqlite::Result<Option<Vec<u32>>> {
+    let mut met: Option<Vec<u32>> = None;
+    for filter in filters {
+        if met.as_ref().is_some_and(Vec::is_empty) {
+            break;
+        }
+        let ids = filter.ids(connection, segment)?;
+        met = Some(met.map_or_else(|| ids.clone(), |met| both(&met, &ids)));
+    }
+    Ok(met)
+}
+
+/// Returns what is in both; each ascends.
+fn both(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let (few, many) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    let mut rest = many;
+    let mut both = Vec::new();
+    for id in few {
+        // A few among many are looked for, and many among many passed by.
+        let passed = match few.len() * 16 < many.len() {
+            true => rest.partition_point(|other| other < id),
+            false => rest.iter().position(|other| other >= id).unwrap_or(rest.len()),
+        };
+        rest = &rest[passed..];
+        if rest.first() == Some(id) {
+            both.push(*id);
+        }
+    }
+    both
+}
+
+impl Filter {
+    /// Returns the ids in a segment that meet it, ascending.
+    fn ids(&self, connection: &Connection, segment: &Segment) -> rusqlite::Result<Vec<u32>> {
+        match self {
+            Self::Says(terms) => segment.ids(connection, terms),
+            Self::Verdict(verdict, term) => {
+                let mut ids = segment.ids(connection, &[*term])?;
+                let later = later_verdicts(connection, segment)?;
+                ids.retain(|id| !later.contains_key(id));
+                ids.extend(later.iter().filter(|(_, later)| *later == verdict).map(|(id, _)| *id));
+                ids.sort_unstable();
+                Ok(ids)
+            }
+            Self::Rows(rows) => Ok(rows.iter().filter_map(|row| id_in(segment, *row)).collect()),
+        }
+    }
+}
+
+fn id_in(segment: &Segment, row: i64) -> Option<u32> {
+    u32::try_from(row - segment.first).ok().filter(|id| *id < segment.count)
+}
+
+fn later_verdicts(connection: &Connection, segment: &Segment) -> rusqlite::Result<BTreeMap<u32, i32>> {
+    let mut select = connection.prepare_cached("SELECT id, verdict FROM assessed WHERE id >= ? AND id < ?")?;
+    let rows = select.query_map([segment.first, segment.first + i64::from(segment.count)], |row| {
+        Ok((id_in(segment, row.get(0)?).unwrap_or(u32::MAX), row.get(1)?))
+    })?;
+    rows.collect()
+}
+
+/// Returns the query's conditions but for the time; those first that few events meet.
+fn filters(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Filter>> {
+    let says = terms(connection)?;
     let mut filters = Vec::new();
     if let Some(event) = query.event {
-        let Some(row) = event_row(connection, event)? else { return Ok(None) };
-        filters.push(column("id", SqlValue::Integer(row)));
+        let ordinal = ordinal_of(connection, &event.stream.0)?;
+        let row = ordinal.map_or(Ok(None), |ordinal| row_of(connection, ordinal, event.index))?;
+        filters.push(Filter::Rows(row.into_iter().collect()));
     }
-    filters.extend(query.trace.map(|trace| column("trace", SqlValue::Blob(trace.to_vec()))));
-    filters.extend(query.span.map(|span| column("span", SqlValue::Blob(span.to_vec()))));
-    filters.extend(query.verdict.map(|verdict| column("verdict", SqlValue::Integer((verdict as i32).into()))));
-    filters.extend(query.kind.map(kind));
-    filters.extend(query.subject.map(subject));
-    if let Some(name) = &query.name {
-        let Some(id) = text_id(connection, name)? else { return Ok(None) };
-        filters.push(column("name", SqlValue::Integer(id)));
+    if let Some(subject) = query.subject {
+        filters.push(Filter::Rows(rows_of_subject(connection, subject)?));
     }
-    let service = query.service.iter().map(|service| (vec!["service.name"], service));
+    filters.extend(query.span.map(|span| Filter::Says(vec![says.span(&span)])));
+    filters.extend(query.trace.map(|trace| Filter::Says(vec![says.trace(&trace)])));
     let facets = query.facets.iter().map(|(facet, value)| (facet.keys().to_vec(), value));
     let attributes = query.attributes.iter().map(|(key, value)| (vec![key.as_str()], value));
-    for (keys, value) in service.chain(facets).chain(attributes) {
-        let Some(filter) = attribute(connection, &keys, value)? else { return Ok(None) };
-        filters.push(filter);
-    }
-    filters.extend(time(query));
-    Ok(Some(filters))
-}
-
-fn column(name: &str, value: SqlValue) -> Filter {
-    // The unary plus keeps SQLite from an index on the column: the choice of what leads is made here, with counts.
-    Filter {
-        ids: format!("SELECT id FROM event WHERE {name} = ?"),
-        check: format!("+e.{name} = ?"),
-        values: vec![value],
-    }
-}
-
-fn kind(kind: u8) -> Filter {
-    let mut filter = column("kind", SqlValue::Integer(kind.into()));
-    if kind == SPAN {
-        filter.ids.clear(); // nearly every event is one
-    } else {
-        filter.ids.push_str(" AND kind <> 1"); // so that the partial index holds
-    }
-    filter
-}
-
-/// Events with values under a subject's key, and those about the key.
-fn subject(subject: [u8; 16]) -> Filter {
-    Filter {
-        ids: "SELECT id FROM subject WHERE subject = ?".to_owned(),
-        check: "EXISTS (SELECT 1 FROM subject WHERE +subject = ? AND id = e.id)".to_owned(),
-        values: vec![SqlValue::Blob(subject.to_vec())],
-    }
+    let service = query.service.iter().map(|service| (vec!["service.name"], service));
+    filters.extend(facets.chain(attributes).chain(service).map(|(keys, value)| attribute(&says, &keys, value)));
+    filters.extend(query.name.iter().map(|name| Filter::Says(vec![says.name(name)])));
+    filters.extend(query.verdict.map(|verdict| Filter::Verdict(verdict as i32, says.verdict(verdict as i32))));
+    filters.extend(query.kind.map(|kind| Filter::Says(vec![says.kind(kind)])));
+    Ok(filters)
 }
 
 /// Events whose span or resource has one of the keys with the value.
-fn attribute(connection: &Connection, keys: &[&str], typed: &str) -> rusqlite::Result<Option<Filter>> {
-    let mut key_ids = Vec::new();
-    let mut key_id = connection.prepare_cached("SELECT id FROM attr_key WHERE key = ?")?;
-    for key in keys {
-        let id: Option<i64> = key_id.query_row([key], |row| row.get(0)).optional()?;
-        key_ids.extend(id.map(|id| id.to_string()));
-    }
-    if key_ids.is_empty() {
-        return Ok(None);
-    }
+fn attribute(says: &Terms, keys: &[&str], typed: &str) -> Filter {
     let meanings = Value::meanings(typed);
-    let list = vec!["?"; meanings.len()].join(", ");
-    let pair = format!("key IN ({}) AND value IN ({list})", key_ids.join(", "));
-    let mut values: Vec<SqlValue> = meanings.iter().map(SqlValue::from).collect();
-    let resources = format!("SELECT id FROM resource_attr WHERE {pair}");
-    let of_resource: Option<i64> =
-        connection.prepare(&resources)?.query_row(params_from_iter(&values), |row| row.get(0)).optional()?;
-    let mut ids = format!("SELECT block << 6 | n FROM attr CROSS JOIN bit WHERE {pair} AND bits >> n & 1");
-    let mut check =
-        format!("EXISTS (SELECT 1 FROM attr WHERE {pair} AND block = e.id >> 6 AND bits >> (e.id & 63) & 1)");
-    if of_resource.is_some() {
-        ids = format!("{ids} UNION ALL SELECT id FROM event WHERE resource IN ({resources})");
-        check = format!("({check} OR +e.resource IN ({resources}))");
-        values.extend(values.clone());
-    }
-    Ok(Some(Filter { ids, check, values }))
+    let pairs = keys.iter().flat_map(|key| meanings.iter().map(move |value| says.attribute(key, value)));
+    Filter::Says(pairs.collect())
 }
 
-fn time(query: &Query) -> Option<Filter> {
-    let bounds = [query.since.map(|time| (">=", time)), query.until.map(|time| ("<", time))];
-    let bounds: Vec<(&str, u64)> = bounds.into_iter().flatten().collect();
-    let all = |column: &str| {
-        let each = bounds.iter().map(|(sign, _)| format!("{column} {sign} ?"));
-        each.collect::<Vec<_>>().join(" AND ")
-    };
-    let values = bounds.iter().map(|(_, time)| SqlValue::Integer(int(*time))).collect();
-    let ids = format!("SELECT id FROM event WHERE {}", all("start"));
-    (!bounds.is_empty()).then(|| Filter { ids, check: all("+e.start"), values })
+/// Events with values under a subject's key, and those about the key.
+fn rows_of_subject(connection: &Connection, subject: [u8; 16]) -> rusqlite::Result<Vec<i64>> {
+    let mut select = connection.prepare("SELECT id FROM subject WHERE subject = ? ORDER BY id")?;
+    let rows = select.query_map([subject], |row| row.get(0))?;
+    rows.collect()
 }
-
-fn event_row(connection: &Connection, event: spanseal_ledger::EventId) -> rusqlite::Result<Option<i64>> {
-    let mut ordinal = connection.prepare_cached("SELECT ordinal FROM stream WHERE id = ?")?;
-    let stream: Option<i64> = ordinal.query_row([event.stream.0], |row| row.get(0)).optional()?;
-    stream.map_or(Ok(None), |stream| row_of(connection, stream, event.index))
-}
-
-fn text_id(connection: &Connection, text: &str) -> rusqlite::Result<Option<i64>> {
-    let mut select = connection.prepare_cached("SELECT id FROM text WHERE value = ?")?;
-    select.query_row([clip(text)], |row| row.get(0)).optional()
-}
-
-const SPAN: u8 = 1;
-/// Events from which on a condition counts as common.
-const COMMON: i64 = 20_000;

@@ -2,6 +2,9 @@
 
 mod filter;
 mod rows;
+mod time;
+
+use std::io;
 
 use serde::Serialize;
 use spanseal_ledger::EventId;
@@ -11,6 +14,7 @@ use spanseal_schemas::event::Verdict;
 pub use rows::Row;
 
 use crate::facet::Facet;
+use crate::index::located::LogError;
 use crate::index::{Index, OpenError, Progress};
 
 /// What is looked for. Everything that is given must hold.
@@ -63,6 +67,17 @@ pub enum FindError {
     Open(#[from] OpenError),
     #[error("the index cannot be read; `spanseal reindex` makes it anew")]
     Index(#[from] rusqlite::Error),
+    #[error("the log cannot be read")]
+    Log(#[source] io::Error),
+}
+
+impl From<LogError> for FindError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Index(error) => Self::Index(error),
+            LogError::Log(error) => Self::Log(error),
+        }
+    }
 }
 
 impl Default for Query {
@@ -90,7 +105,7 @@ impl Default for Query {
 /// Answers a query from the index of a data directory.
 ///
 /// # Errors
-/// When there is no index, or it cannot be read.
+/// When there is no index, or it or the log cannot be read.
 pub fn find(data: &DataDir, query: &Query) -> Result<Found, FindError> {
     find_in(&Index::open(data)?, query)
 }
@@ -98,15 +113,14 @@ pub fn find(data: &DataDir, query: &Query) -> Result<Found, FindError> {
 /// Answers a query from an index that is open.
 ///
 /// # Errors
-/// When the index cannot be read.
+/// When the index or the log cannot be read.
 pub fn find_in(index: &Index, query: &Query) -> Result<Found, FindError> {
+    // One state of it, whatever an indexer writes meanwhile.
+    let _state = index.connection().unchecked_transaction()?;
     let progress = index.progress()?;
-    let connection = index.connection();
-    let Some(ids) = filter::matches(connection, query)? else {
-        return Ok(Found { rows: Vec::new(), next: None, progress });
-    };
-    let next = if ids.len() > query.limit { query.limit.checked_sub(1).map(|last| ids[last]) } else { None };
-    let rows = rows::read(connection, &ids[..ids.len().min(query.limit)])?;
+    let found = filter::matches(index, query)?;
+    let next = if found.len() > query.limit { query.limit.checked_sub(1).map(|last| found[last]) } else { None };
+    let rows = rows::read(index, &found[..found.len().min(query.limit)])?;
     Ok(Found { rows, next, progress })
 }
 

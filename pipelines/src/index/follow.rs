@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spanseal_ledger::StreamId;
 use spanseal_log::DataDir;
@@ -31,6 +31,11 @@ impl Limits {
         let unnamed = if self.others { u64::MAX } else { 0 };
         self.sizes.get(stream).copied().unwrap_or(unnamed)
     }
+
+    /// Returns the events of all streams that are being written.
+    fn events(&self) -> u64 {
+        self.sizes.values().sum()
+    }
 }
 
 /// Where the indexer learns that there is more.
@@ -38,6 +43,14 @@ pub trait Feed {
     /// Waits until there may be more, and says how far streams may be read; `None` ends the indexing. The first call
     /// returns at once.
     fn wait(&mut self) -> Option<Limits>;
+
+    /// Says without waiting how far streams may be read by now; `None` when that is no news.
+    fn now(&mut self) -> Option<Limits> {
+        None
+    }
+
+    /// Lets so much time go by, or less when there is nobody any more to give way to.
+    fn pause(&mut self, _time: Duration) {}
 
     /// Whether the process is to end: what is not indexed by then is left to its next start.
     fn is_over(&self) -> bool {
@@ -53,14 +66,16 @@ pub struct Indexed {
     pub lag: u64,
 }
 
-/// Indexes until the feed ends; what may be read by then is indexed first, unless the feed is over. On a full disk it waits
-/// for the feed, and tries again.
+/// Indexes until the feed ends; what may be read by then is indexed first, unless the feed is over. While much is sealed it
+/// pauses between rounds: somebody waits for what is sealed, while the index may lag. On a full disk it waits for the feed,
+/// and tries again.
 ///
 /// # Errors
 /// When the index cannot be written otherwise, or the log cannot be read. Nothing is lost: the next start goes on from the cursor.
 pub fn follow(indexer: &mut Indexer, feed: &mut dyn Feed, on_round: &mut dyn FnMut(Indexed)) -> Result<(), IndexError> {
-    while let Some(limits) = feed.wait() {
+    while let Some(mut limits) = feed.wait() {
         loop {
+            let began = Instant::now();
             let round = match indexer.round(&limits) {
                 Err(error) if error.is_disk_full() => {
                     warn!("the disk is full: what is sealed is indexed when there is space");
@@ -68,14 +83,35 @@ pub fn follow(indexer: &mut Indexer, feed: &mut dyn Feed, on_round: &mut dyn FnM
                 }
                 round => round?,
             };
+            let took = began.elapsed();
             on_round(round);
             if round.events == 0 || feed.is_over() {
                 break;
+            }
+            let Some(now) = feed.now() else { continue };
+            let sealed = now.events().saturating_sub(limits.events());
+            limits = now;
+            if let Some(pause) = pause(round.events, sealed, took) {
+                feed.pause(pause);
+                limits = feed.now().unwrap_or(limits);
             }
         }
     }
     Ok(())
 }
+
+/// Returns how long to give way after a round that took so long: not while little was sealed meanwhile, in events or beside
+/// what was indexed, so that it is found at once.
+fn pause(indexed: u64, sealed: u64, took: Duration) -> Option<Duration> {
+    (sealed >= LITTLE && sealed.saturating_mul(BUSY) > indexed).then(|| took * PAUSES)
+}
+
+/// In the time of a round, a fifth of a second, that is a tenth of a core's sealing.
+const LITTLE: u64 = 4096;
+/// Sealing is busy when it gets on faster than the index by one part in so many: then it takes about a third of a core.
+const BUSY: u64 = 4;
+/// A tenth of the time is left to the index.
+const PAUSES: u32 = 9;
 
 /// Follows a log that another process writes: no further than its checkpoints, looked at in an interval.
 #[derive(Debug)]

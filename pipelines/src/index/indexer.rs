@@ -10,6 +10,7 @@ use spanseal_log::{DataDir, Item, Owner, Reader};
 use tracing::{error, warn};
 
 use super::follow::{Indexed, Limits};
+use super::located::LogError;
 use super::store::{Store, Upkeep};
 use super::tail::Tail;
 
@@ -31,6 +32,15 @@ pub enum IndexError {
     Log(#[from] io::Error),
     #[error("{} cannot be removed, to be made anew", path.display())]
     Remove { path: PathBuf, source: io::Error },
+}
+
+impl From<LogError> for IndexError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Index(error) => Self::Sqlite(error),
+            LogError::Log(error) => Self::Log(error),
+        }
+    }
 }
 
 impl IndexError {

@@ -5,17 +5,21 @@
 //! ```
 //! A stream is indexed as far as it verifies. Where it does not, indexing stops with the fault, which searches then show.
 
-mod attributes;
-mod dictionary;
 mod follow;
+mod gather;
+mod ids;
 mod indexer;
+pub(crate) mod located;
 mod progress;
 mod reindex;
-mod row;
+pub(crate) mod said;
 mod schema;
+pub(crate) mod segment;
+pub(crate) mod starts;
 pub(crate) mod store;
 mod subtrees;
 mod tail;
+pub(crate) mod term;
 pub(crate) mod value;
 
 use std::path::{Path, PathBuf};
@@ -76,6 +80,15 @@ impl Index {
 
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    pub(crate) fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// Returns the rows of the events of a trace.
+    pub(crate) fn rows_of_trace(&self, trace: &[u8; 16]) -> rusqlite::Result<Vec<i64>> {
+        segment::rows_of(&self.connection, store::terms(&self.connection)?.trace(trace))
     }
 }
 

@@ -4,23 +4,26 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use spanseal_ledger::Hash;
 use spanseal_log::Place;
 
-use super::attributes::Attributes;
-use super::dictionary::Dictionary;
+use super::gather::Gathered;
 use super::schema;
-use super::value::{Value, clip};
-use crate::facet::Facet;
+use super::starts::Starts;
+use super::term::{Term, Terms};
 
 /// The index as its one writer has it.
 pub(crate) struct Store {
     connection: Connection,
-    texts: Dictionary,
-    keys: Dictionary,
-    next_id: i64,
-    attributes: Attributes,
+    upkeep: Upkeep,
+    terms: Terms,
+    /// The row of the first event of the transaction, and of the next.
+    rows: Range<i64>,
+    /// The first row of the batch that is written.
+    batch: i64,
+    starts: Starts,
+    gathered: Gathered,
 }
 
 /// What becomes of an index when the process or the machine stops while it is written.
@@ -33,27 +36,29 @@ pub(crate) enum Upkeep {
     Anew,
 }
 
-/// Everything that the index knows of one event.
+/// How much goes into one transaction at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    pub(crate) events: u64,
+    pub(crate) time: Duration,
+}
+
+impl Upkeep {
+    /// The more events, the fewer segments are merged later; few enough to be held, and to end soon when somebody waits.
+    pub(crate) fn round(self) -> Round {
+        match self {
+            Self::Live => Round { events: 1 << 14, time: Duration::from_millis(200) },
+            Self::Anew => Round { events: 1 << 17, time: Duration::from_secs(5) },
+        }
+    }
+}
+
+/// What the index notes of one event, beside its terms.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EventRow {
-    pub(crate) kind: u8,
     pub(crate) trace: Option<[u8; 16]>,
-    pub(crate) span: Option<[u8; 8]>,
-    pub(crate) parent: Option<[u8; 8]>,
-    /// Row of the resource event.
-    pub(crate) resource: Option<i64>,
-    pub(crate) received: Option<u64>,
-    /// Of the span; of other events, their own time.
     pub(crate) start: u64,
-    pub(crate) end: Option<u64>,
-    pub(crate) status: Option<i32>,
-    pub(crate) verdict: Option<i32>,
-    pub(crate) name: Option<String>,
-    pub(crate) service: Option<String>,
-    pub(crate) facets: [Option<String>; Facet::ALL.len()],
-    /// Of the span, or of the resource when the event is one.
-    pub(crate) attributes: Vec<(String, Value)>,
-    /// Rows of the events that this one is about: a verdict's span, a conflict's first.
+    /// Rows of the events that this one is about.
     pub(crate) about: Vec<i64>,
     /// Under whose keys the event has values; or whose key was destroyed.
     pub(crate) subjects: Vec<SubjectRow>,
@@ -78,6 +83,8 @@ pub(crate) struct BatchRow {
     /// Of the record in the segment's file.
     pub(crate) offset: u64,
     pub(crate) wall: u64,
+    /// The earliest and the latest start of its events.
+    pub(crate) times: (i64, i64),
 }
 
 /// A stream's cursor.
@@ -104,6 +111,7 @@ impl Store {
     pub(crate) fn open(path: &Path, upkeep: Upkeep) -> rusqlite::Result<Option<Self>> {
         let connection = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_URI)?;
         connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         match upkeep {
             Upkeep::Live => {
                 connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -115,7 +123,7 @@ impl Store {
             Upkeep::Anew => {
                 connection.pragma_update(None, "journal_mode", "OFF")?;
                 connection.pragma_update(None, "synchronous", "OFF")?;
-                connection.pragma_update(None, "cache_size", CACHE_ANEW_KIB)?;
+                connection.pragma_update(None, "cache_size", CACHE_KIB)?;
             }
         }
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -125,9 +133,18 @@ impl Store {
             schema::VERSION => {}
             _ => return Ok(None),
         }
-        let next_id = connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM event", [], |row| row.get(0))?;
-        let (texts, keys) = (Dictionary::new("text", "value"), Dictionary::new("attr_key", "key"));
-        Ok(Some(Self { connection, texts, keys, next_id, attributes: Attributes::default() }))
+        let next = "SELECT id + count FROM batch ORDER BY id DESC LIMIT 1";
+        let next: i64 = connection.query_row(next, [], |row| row.get(0)).optional()?.unwrap_or(1);
+        let (starts, gathered) = (Starts::default(), Gathered::default());
+        Ok(Some(Self {
+            terms: terms(&connection)?,
+            connection,
+            upkeep,
+            rows: next..next,
+            batch: next,
+            starts,
+            gathered,
+        }))
     }
 
     /// Does the work in one transaction: all of it is kept, or nothing.
@@ -136,86 +153,86 @@ impl Store {
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let next_id = self.next_id;
+        self.rows.start = self.rows.end;
         let outcome = work(self).and_then(|value| {
-            self.attributes.write(&self.connection)?;
+            self.gathered.write(&self.connection, self.rows.start, self.rows.end)?;
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
         if outcome.is_err() {
-            // What was remembered of new rows is no longer true. The first error matters, not one of taking back.
+            // The first error matters, not one of taking back.
             let _ = self.connection.execute_batch("ROLLBACK");
-            self.next_id = next_id;
-            self.attributes.clear();
-            self.texts.forget();
-            self.keys.forget();
+            self.rows.end = self.rows.start;
+            self.gathered.clear();
         }
         outcome
     }
 
-    /// Writes a batch's place and gives its first event's row; the others follow.
-    pub(crate) fn add_batch(&mut self, batch: &BatchRow) -> rusqlite::Result<i64> {
-        let id = self.next_id;
-        let mut statement = self.connection.prepare_cached("INSERT INTO batch VALUES(?, ?, ?, ?, ?, ?, ?)")?;
-        let BatchRow { stream, first, count, segment, offset, wall } = *batch;
-        statement.execute(params![id, stream, int(first), int(count), int(segment), int(offset), int(wall)])?;
-        Ok(id)
-    }
-
-    /// Writes the next event of the batch and gives its row.
-    pub(crate) fn add_event(&mut self, event: EventRow) -> rusqlite::Result<i64> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.insert_event(id, &event)?;
-        for target in &event.about {
-            self.connection.prepare_cached("INSERT OR IGNORE INTO about VALUES(?, ?)")?.execute([target, &id])?;
-        }
-        for SubjectRow { subject, records, bytes } in &event.subjects {
-            let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO subject VALUES(?, ?, ?, ?)")?;
-            insert.execute(params![subject, id, int(*records), int(*bytes)])?;
-        }
-        for (key, value) in event.attributes {
-            let key = self.keys.id(&self.connection, &key)?;
-            self.attributes.add(event.kind == RESOURCE, key, value, id);
-        }
-        Ok(id)
-    }
-
-    fn insert_event(&mut self, id: i64, event: &EventRow) -> rusqlite::Result<()> {
-        let name = self.text(event.name.as_deref())?;
-        let service = self.text(event.service.as_deref())?;
-        let (received, start, end) = (event.received.map(int), int(event.start), event.end.map(int));
-        let mut facets = [None; Facet::ALL.len()];
-        for (id, text) in facets.iter_mut().zip(&event.facets) {
-            *id = self.text(text.as_deref())?;
-        }
-        let mut values: Vec<&dyn ToSql> = vec![
-            &id,
-            &event.kind,
-            &event.trace,
-            &event.span,
-            &event.parent,
-            &event.resource,
-            &received,
-            &start,
-            &end,
-            &event.status,
-            &event.verdict,
-            &name,
-            &service,
-        ];
-        values.extend(facets.iter().map(|facet| facet as &dyn ToSql));
-        self.connection.prepare_cached(INSERT_EVENT)?.execute(values.as_slice())?;
+    /// Writes a batch's place; its events follow, and [`Store::end_batch`].
+    pub(crate) fn add_batch(&mut self, batch: &BatchRow) -> rusqlite::Result<()> {
+        self.batch = self.rows.end;
+        self.starts.clear();
+        let mut statement = self.connection.prepare_cached("INSERT INTO batch VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        let BatchRow { stream, first, count, segment, offset, wall, times: (low, high) } = *batch;
+        let place = (int(segment), int(offset));
+        statement.execute(params![
+            self.batch,
+            stream,
+            int(first),
+            int(count),
+            place.0,
+            place.1,
+            int(wall),
+            low,
+            high
+        ])?;
         Ok(())
     }
 
-    fn text(&mut self, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
-        text.map(|text| self.texts.id(&self.connection, &clip(text))).transpose()
+    /// Writes when the events of the batch started.
+    pub(crate) fn end_batch(&mut self) -> rusqlite::Result<()> {
+        let (low, high) = self.starts.span();
+        let mut update = self.connection.prepare_cached("UPDATE batch SET low = ?, high = ? WHERE id = ?")?;
+        update.execute([low, high, self.batch])?;
+        self.starts.write(&self.connection, self.batch)
+    }
+
+    pub(crate) fn upkeep(&self) -> Upkeep {
+        self.upkeep
+    }
+
+    /// Returns what makes terms of what events say.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Notes that the next event says these.
+    pub(crate) fn say(&mut self, terms: &[Term]) {
+        let id = u32::try_from(self.rows.end - self.rows.start).unwrap_or(u32::MAX);
+        terms.iter().for_each(|term| self.gathered.say(id, *term));
+    }
+
+    /// Writes the next event of the batch, which says what was noted before, and gives its row.
+    pub(crate) fn add_event(&mut self, event: &EventRow) -> rusqlite::Result<i64> {
+        let row = self.rows.end;
+        self.rows.end += 1;
+        let start = int(event.start);
+        self.starts.push(start);
+        self.gathered.started(start);
+        for target in &event.about {
+            self.connection.prepare_cached("INSERT OR IGNORE INTO about VALUES(?, ?)")?.execute([target, &row])?;
+        }
+        for SubjectRow { subject, records, bytes } in &event.subjects {
+            let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO subject VALUES(?, ?, ?, ?, ?)")?;
+            insert.execute(params![subject, row, int(*records), int(*bytes), event.trace])?;
+        }
+        Ok(row)
     }
 
     /// Puts a later verdict in the place of the first.
     pub(crate) fn set_verdict(&self, row: i64, verdict: i32) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("UPDATE event SET verdict = ? WHERE id = ?")?.execute(params![verdict, row])?;
+        let insert = "INSERT INTO assessed VALUES(?, ?) ON CONFLICT(id) DO UPDATE SET verdict = excluded.verdict";
+        self.connection.prepare_cached(insert)?.execute(params![row, verdict])?;
         Ok(())
     }
 
@@ -260,8 +277,7 @@ impl Store {
     }
 
     pub(crate) fn ordinal_of(&self, stream: &[u8; 16]) -> rusqlite::Result<Option<i64>> {
-        let select = "SELECT ordinal FROM stream WHERE id = ?";
-        self.connection.prepare_cached(select)?.query_row([stream], |row| row.get(0)).optional()
+        ordinal_of(&self.connection, stream)
     }
 
     /// Closes the database, everything in its one file.
@@ -270,11 +286,14 @@ impl Store {
         self.connection.close().map_err(|(_, error)| error)
     }
 
-    /// Returns the service that a resource event names.
-    pub(crate) fn service_of(&self, row: i64) -> rusqlite::Result<Option<String>> {
-        let select = "SELECT value FROM event JOIN text ON text.id = service WHERE event.id = ?";
-        self.connection.prepare_cached(select)?.query_row([row], |row| row.get(0)).optional()
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
+}
+
+/// Returns what makes the terms of an index.
+pub(crate) fn terms(connection: &Connection) -> rusqlite::Result<Terms> {
+    connection.query_row("SELECT key FROM secret", [], |row| Ok(Terms::new(&row.get(0)?)))
 }
 
 /// Returns every stream's cursor.
@@ -291,6 +310,12 @@ pub(crate) fn streams(connection: &Connection) -> rusqlite::Result<Vec<StreamRow
     rows.collect()
 }
 
+/// Returns a stream's number in the index.
+pub(crate) fn ordinal_of(connection: &Connection, stream: &[u8; 16]) -> rusqlite::Result<Option<i64>> {
+    let select = "SELECT ordinal FROM stream WHERE id = ?";
+    connection.prepare_cached(select)?.query_row([stream], |row| row.get(0)).optional()
+}
+
 /// Returns the row of the event at a stream's index.
 pub(crate) fn row_of(connection: &Connection, stream: i64, index: u64) -> rusqlite::Result<Option<i64>> {
     let select = "SELECT id + ?2 - first FROM batch WHERE stream = ?1 AND first <= ?2 AND ?2 < first + count ORDER BY first DESC LIMIT 1";
@@ -299,8 +324,7 @@ pub(crate) fn row_of(connection: &Connection, stream: i64, index: u64) -> rusqli
 
 /// Returns the batch that holds a row.
 pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Option<(i64, BatchRow)>> {
-    let select =
-        "SELECT id, stream, first, count, segment, offset, wall FROM batch WHERE id <= ? ORDER BY id DESC LIMIT 1";
+    let select = "SELECT id, stream, first, count, segment, offset, wall, low, high FROM batch WHERE id <= ? ORDER BY id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(select)?;
     let found = statement.query_row([row], |row| {
         let batch = BatchRow {
@@ -310,6 +334,7 @@ pub(crate) fn batch_of(connection: &Connection, row: i64) -> rusqlite::Result<Op
             segment: unsigned(row.get(4)?),
             offset: unsigned(row.get(5)?),
             wall: unsigned(row.get(6)?),
+            times: (row.get(7)?, row.get(8)?),
         };
         Ok((row.get(0)?, batch))
     });
@@ -362,15 +387,13 @@ pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-const RESOURCE: u8 = 2;
-const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?, ?,?,?,?,?,?,?,?,?,?,?,?)";
 const BUSY: Duration = Duration::from_secs(10);
-const CACHE_KIB: i64 = -32_768;
-/// Pages of the indexes by random ids stay in memory up to some million events.
-const CACHE_ANEW_KIB: i64 = -262_144;
+/// Some buckets fit into a page, and a search reads one page a segment.
+const PAGE_BYTES: i64 = 8192;
+const CACHE_KIB: i64 = -8192;
 const WAL_BYTES_MAX: i64 = 64 << 20;
-/// A page that is written again in so many goes into the database once. As large as the limit above.
-const WAL_PAGES: i64 = 16_384;
+/// As large as the limit above. Each time the disk is synced, which sealing waits for.
+const WAL_PAGES: i64 = WAL_BYTES_MAX / PAGE_BYTES;
 const STATEMENTS: usize = 32;
 /// Height of the subtree over a run of 256 events, and of the one over 256 runs.
 pub(crate) const RUN_HEIGHT: u8 = 8;

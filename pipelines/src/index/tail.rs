@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use spanseal_ledger::leaf::plain_hash;
 use spanseal_ledger::verify::{Code, Fault, HashedBatch, Position, RootState, StreamVerifier};
@@ -12,9 +12,11 @@ use spanseal_schemas::event::EventRef;
 use spanseal_schemas::kind;
 
 use super::indexer::IndexError;
-use super::row::{self, Resource, Rows};
-use super::store::{BatchRow, FaultRow, Store};
+use super::located::Log;
+use super::said::{self, Said};
+use super::store::{BatchRow, EventRow, FaultRow, Store, SubjectRow};
 use super::subtrees::{RUN, Subtrees};
+use super::term::Term;
 use crate::payload::PayloadHead;
 
 pub(super) struct Tail {
@@ -25,7 +27,11 @@ pub(super) struct Tail {
     /// The index up to which there are rows.
     next: u64,
     subtrees: Subtrees,
-    resources: HashMap<u64, Resource>,
+    log: Log,
+    /// What the resource events say of the spans that refer to them, by index.
+    resources: HashMap<u64, Vec<Term>>,
+    /// Of the event that is read; kept for its memory.
+    terms: Vec<Term>,
     /// Payload records of the batch to come, and where the first of them is.
     coming: (Payloads, Option<Place>),
     /// The time of the last seal.
@@ -70,7 +76,9 @@ impl Tail {
             verifier,
             next,
             subtrees,
+            log: Log::new(data),
             resources: HashMap::new(),
+            terms: Vec::new(),
             coming: Default::default(),
             wall: 0,
             fault,
@@ -104,7 +112,7 @@ impl Tail {
     pub(super) fn advance(&mut self, store: &mut Store, root: &RootState, limit: u64) -> Result<u64, IndexError> {
         self.reader.set_limit(limit);
         let Some(first) = self.read()? else { return Ok(0) };
-        let (before, began) = (self.next, Instant::now());
+        let (before, began, round) = (self.next, Instant::now(), store.upkeep().round());
         store.transaction(|store| -> Result<(), IndexError> {
             let mut read = Some(first);
             while let Some(found) = read {
@@ -121,7 +129,7 @@ impl Tail {
                     self.stop(fault.code, fault.to_string());
                     return self.save(store, reached);
                 }
-                let full = self.verifier.next_index() - before >= ROUND_EVENTS || began.elapsed() >= ROUND_TIME;
+                let full = self.verifier.next_index() - before >= round.events || began.elapsed() >= round.time;
                 read = if full { None } else { self.read()? };
             }
             self.save(store, self.verifier.position())
@@ -181,11 +189,13 @@ impl Tail {
             segment: place.segment,
             offset: place.offset,
             wall: seal.wall,
+            times: (0, 0),
         })?;
         for ((event, leaf), index) in hashed.batch().events().zip(hashed.leaves()).zip(seal.first..) {
             self.event(store, event, index, (seal.wall, &record.payloads))?;
             self.subtrees.push(*leaf, |height, root| store.add_run(self.ordinal, height, index >> height, root))?;
         }
+        store.end_batch()?;
         Ok(Ok(()))
     }
 
@@ -195,22 +205,73 @@ impl Tail {
         event: &[u8],
         index: u64,
         (wall, payloads): (u64, &Payloads),
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), IndexError> {
         let Some((&event_kind, body)) = event.split_first() else { return Ok(()) };
-        let mut rows = StreamRows { store, ordinal: self.ordinal, resources: &mut self.resources, payloads };
-        let row = row::of(event_kind, body, wall, &mut rows)?;
-        let (service, verdict, about) = (row.service.clone(), row.verdict, row.about.first().copied());
-        let id = store.add_event(row)?;
-        if let (kind::ASSESSMENT, Some(verdict), Some(span)) = (event_kind, verdict, about) {
-            store.set_verdict(span, verdict)?;
-        }
+        let mut terms = std::mem::take(&mut self.terms);
+        terms.clear();
+        let says = store.terms();
+        let said = said::read(event_kind, body, wall, &mut |key, value| terms.push(says.attribute(key, &value)));
         if event_kind == kind::RESOURCE {
-            if self.resources.len() >= RESOURCES_MAX {
-                self.resources.clear();
-            }
-            self.resources.insert(index, Resource { row: id, service });
+            // Those who look for a resource's attribute want its spans.
+            self.remember(index, std::mem::take(&mut terms));
+        }
+        terms.push(says.kind(event_kind));
+        terms.extend(said.trace.map(|trace| says.trace(&trace)));
+        terms.extend(said.span.map(|span| says.span(&span)));
+        terms.extend(said.name.as_ref().map(|name| says.name(name)));
+        terms.extend(said.verdict.map(|verdict| says.verdict(verdict)));
+        store.say(&terms);
+        self.terms = terms;
+        if let Some(resource) = said.resource {
+            store.say(self.resource(store, resource)?);
+        }
+        let row = EventRow {
+            trace: said.trace,
+            start: said.start,
+            about: self.rows_about(store, &said.about)?,
+            subjects: subjects(&said, payloads),
+        };
+        store.add_event(&row)?;
+        if let (kind::ASSESSMENT, Some(verdict), Some(span)) = (event_kind, said.verdict, row.about.first()) {
+            store.set_verdict(*span, verdict)?;
         }
         Ok(())
+    }
+
+    fn rows_about(&self, store: &Store, events: &[EventRef]) -> rusqlite::Result<Vec<i64>> {
+        let mut rows = Vec::new();
+        for event in events {
+            let ordinal = match <[u8; 16]>::try_from(event.stream.as_slice()) {
+                Ok(stream) => store.ordinal_of(&stream)?,
+                Err(_) => Some(self.ordinal),
+            };
+            if let Some(ordinal) = ordinal {
+                rows.extend(store.row_of(ordinal, event.index)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Returns what a resource event says: of one before the cursor once more from the log.
+    fn resource(&mut self, store: &Store, index: u64) -> Result<&[Term], IndexError> {
+        if !self.resources.contains_key(&index) {
+            let (mut terms, says) = (Vec::new(), store.terms());
+            if let Some(row) = store.row_of(self.ordinal, index)?
+                && let Some(located) = self.log.event(store.connection(), row)?
+                && located.kind() == Some(kind::RESOURCE)
+            {
+                located.read(&mut |key, value| terms.push(says.attribute(key, &value)));
+            }
+            self.remember(index, terms);
+        }
+        Ok(self.resources.get(&index).map_or(&[], Vec::as_slice))
+    }
+
+    fn remember(&mut self, index: u64, terms: Vec<Term>) {
+        if self.resources.len() >= RESOURCES_MAX {
+            self.resources.clear();
+        }
+        self.resources.insert(index, terms);
     }
 
     fn stop(&mut self, code: Code, text: String) {
@@ -230,40 +291,17 @@ fn resume(head: &[u8], stream: StreamId, root: &RootState) -> Result<StreamVerif
     })
 }
 
-/// What a row takes from rows that are in the index already.
-struct StreamRows<'a> {
-    store: &'a Store,
-    ordinal: i64,
-    resources: &'a mut HashMap<u64, Resource>,
-    payloads: &'a Payloads,
-}
-
-impl Rows for StreamRows<'_> {
-    fn resource(&mut self, index: u64) -> rusqlite::Result<Option<Resource>> {
-        if let Some(resource) = self.resources.get(&index) {
-            return Ok(Some(resource.clone()));
+/// Returns under whose keys an event has values, or whose key it says was destroyed.
+fn subjects(said: &Said, payloads: &Payloads) -> Vec<SubjectRow> {
+    let mut subjects: Vec<SubjectRow> = Vec::new();
+    for (subject, bytes) in said.payloads.iter().filter_map(|id| payloads.get(id).copied()) {
+        match subjects.iter_mut().find(|row| row.subject == subject) {
+            Some(row) => (row.records, row.bytes) = (row.records + 1, row.bytes + bytes),
+            None => subjects.push(SubjectRow { subject, records: 1, bytes }),
         }
-        let Some(row) = self.store.row_of(self.ordinal, index)? else { return Ok(None) };
-        let resource = Resource { row, service: self.store.service_of(row)? };
-        self.resources.insert(index, resource.clone());
-        Ok(Some(resource))
     }
-
-    fn payload(&self, id: &[u8]) -> Option<([u8; 16], u64)> {
-        self.payloads.get(id).copied()
-    }
-
-    fn event(&mut self, event: &EventRef) -> rusqlite::Result<Option<i64>> {
-        let ordinal = match <[u8; 16]>::try_from(event.stream.as_slice()) {
-            Ok(stream) => self.store.ordinal_of(&stream)?,
-            Err(_) => Some(self.ordinal),
-        };
-        ordinal.map_or(Ok(None), |ordinal| self.store.row_of(ordinal, event.index))
-    }
+    subjects.extend(said.erased.map(|subject| SubjectRow { subject, records: 0, bytes: 0 }));
+    subjects
 }
 
-/// Events of one transaction: the more, the fewer times a page of an index by random ids is written; few enough to be held.
-const ROUND_EVENTS: u64 = 16_384;
-/// On a busy machine it is fewer, so that nobody waits long for a round to end.
-const ROUND_TIME: Duration = Duration::from_secs(1);
 const RESOURCES_MAX: usize = 8192;

@@ -19,10 +19,10 @@ pub(super) type Events = BTreeSet<EventId>;
 
 /// Returns the events with a trace id, as far as they are indexed.
 pub(super) fn indexed_trace(index: &Index, trace: &[u8; 16]) -> rusqlite::Result<Events> {
-    let mut select = index.connection().prepare_cached("SELECT id FROM event WHERE trace = ?")?;
-    let rows: Vec<i64> = select.query_map([trace], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    // One state of it, whatever an indexer writes meanwhile.
+    let _state = index.connection().unchecked_transaction()?;
     let mut events = Events::new();
-    for row in rows {
+    for row in index.rows_of_trace(trace)? {
         events.extend(event_of(index, row)?);
         let mut about = index.connection().prepare_cached("SELECT id FROM about WHERE target = ?")?;
         for later in about.query_map([row], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()? {

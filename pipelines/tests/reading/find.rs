@@ -11,7 +11,7 @@ use spanseal_pipelines::find::{Order, Query, find};
 use spanseal_schemas::event::{Assessment, Verdict};
 
 use crate::index::index;
-use crate::world::{BEGIN_SECONDS, SECOND, Sealed, World, attribute, span, spans, text};
+use crate::world::{BEGIN_SECONDS, SECOND, Sealed, World, attribute, segments, span, spans, text};
 
 /// What a signed action of the tests claims.
 pub(crate) fn claims(trace: u8, number: u64) -> Claims {
@@ -207,4 +207,19 @@ fn says_how_much_is_indexed() {
     assert_eq!((found.progress.indexed, found.progress.size), (before, world.size(0)));
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["progress"]["indexed"], before);
+}
+
+#[test]
+fn shows_an_event_that_cannot_be_read_any_more_by_its_id() {
+    let mut world = World::with_stream();
+    let work = world.seal_spans(0, &spans(1, 5))[0];
+    world.checkpoint();
+    index(&world);
+    let query = Query { event: Some(world.event(0, work)), ..Query::default() };
+    assert_eq!(find(&world.data, &query).unwrap().rows[0].name.as_deref(), Some("work"));
+    let file = segments(&world.dir(0)).remove(0);
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 100]).unwrap();
+    let row = find(&world.data, &query).unwrap().rows.remove(0);
+    assert_eq!((row.event, row.kind.as_str(), row.name), (world.event(0, work).to_string(), "unreadable", None));
 }

@@ -1,12 +1,14 @@
 //! The index: rows out of a log, the cursor with them, and what happens when something goes wrong in between.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
 use rusqlite::Connection;
+use spanseal_ledger::StreamId;
 use spanseal_pipelines::facet::Facet;
-use spanseal_pipelines::find::{Found, Query, Row, find};
+use spanseal_pipelines::find::{Found, Order, Query, Row, find};
 use spanseal_pipelines::index::{Feed, Index, Indexed, Indexer, Limits, OpenError, follow, reindex};
 use spanseal_schemas::event::{Assessment, AssessmentEvent, EventRef, Verdict};
 use spanseal_schemas::kind;
@@ -111,6 +113,92 @@ fn follows_a_feed_to_its_end_and_says_how_far_behind_it_is() {
     assert!(rounds.iter().any(|round| round.lag > 0), "{rounds:?}");
 }
 
+/// A feed of a log that has the next size whenever it is asked, and notes its pauses.
+struct Growing {
+    stream: StreamId,
+    /// Those to come, the last first.
+    sizes: Vec<u64>,
+    now: u64,
+    pauses: Vec<Duration>,
+}
+
+impl Feed for Growing {
+    fn wait(&mut self) -> Option<Limits> {
+        self.now = self.sizes.pop()?;
+        self.now()
+    }
+
+    fn now(&mut self) -> Option<Limits> {
+        self.now = self.sizes.pop().unwrap_or(self.now);
+        Some(Limits { sizes: BTreeMap::from([(self.stream, self.now)]), others: true })
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.pauses.push(time);
+    }
+}
+
+#[test]
+fn pauses_between_rounds_while_much_is_sealed() {
+    #[track_caller]
+    fn check(later: &[u64], pauses: usize) {
+        let mut world = World::with_stream();
+        world.seal_spans(0, &spans(1, 18_000));
+        let stream = world.stream(0);
+        let sizes = later.iter().rev().chain(&[500, 0]).copied().collect();
+        let mut feed = Growing { stream, sizes, now: 0, pauses: Vec::new() };
+        let mut indexer = Indexer::open(&world.data).unwrap();
+        follow(&mut indexer, &mut feed, &mut |_| ()).unwrap();
+        assert_eq!(feed.pauses.len(), pauses, "{later:?}: {:?}", feed.pauses);
+        assert!(feed.pauses.iter().all(|pause| !pause.is_zero()));
+    }
+    check(&[], 0);
+    check(&[500, 500], 0);
+    check(&[4_000, 8_000, 12_000], 0); // little
+    check(&[5_000], 1);
+    check(&[5_000, 5_000, 18_000], 2);
+}
+
+#[test]
+fn finds_the_same_in_segments_merged_often_as_in_one() {
+    let mut world = World::with_stream();
+    let mut indexer = Indexer::open(&world.data).unwrap();
+    for round in 0..70 {
+        let pair = |number: u64| vec![text("round", &round.to_string()), text("odd", &(number % 2).to_string())];
+        let span = |number: u64| span(round, 1 + number, None, "work", pair(number));
+        world.seal_spans(0, &(0..=u64::from(round) % 5).map(span).collect::<Vec<_>>());
+        index_with(&mut indexer, &Limits::none());
+    }
+    world.checkpoint();
+    index_with(&mut indexer, &Limits::none());
+    let segments = || {
+        let connection = Connection::open(world.data.index()).unwrap();
+        let count = "SELECT count(*), (SELECT count(*) FROM list) FROM segment";
+        connection.query_row(count, [], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?))).unwrap()
+    };
+    assert!((2..=20).contains(&segments().0), "{:?}", segments());
+    let at = |seconds: u64| Some((crate::world::BEGIN_SECONDS + seconds) * crate::world::SECOND);
+    let attribute = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+    let queries = [
+        Query::default(),
+        Query { trace: Some([17; 16]), ..Query::default() },
+        Query { span: Some(1_u64.to_be_bytes()), ..Query::default() },
+        Query { name: Some("work".into()), order: Order::OldestFirst, ..Query::default() },
+        Query { attributes: attribute("round", "33"), ..Query::default() },
+        Query { attributes: attribute("odd", "1"), service: Some("shop-agent".into()), ..Query::default() },
+        Query { kind: Some(kind::RESOURCE), ..Query::default() },
+        Query { since: at(0), until: at(1), limit: 7, ..Query::default() },
+    ];
+    let answers = || queries.clone().map(|query| find(&world.data, &Query { limit: 500, ..query }).unwrap().rows);
+    let merged = answers();
+    assert!(merged.iter().all(|rows| !rows.is_empty()), "{merged:?}");
+    drop(indexer);
+    reindex(&world.data, &mut |_| ()).unwrap();
+    assert_eq!(segments().0, 1);
+    assert!(segments().1 > 0, "nothing is said by many events");
+    assert_eq!(answers(), merged);
+}
+
 #[test]
 fn takes_claims_dialects_and_resources_into_the_row() {
     let mut world = World::with_stream();
@@ -172,6 +260,9 @@ fn a_later_assessment_replaces_the_verdict() {
     world.seal(0, &[(kind::ASSESSMENT, event.encode_to_vec())]);
     index(&world);
     assert_eq!(row(&world, target).verdict, Some("proven"));
+    let with = |verdict| find(&world.data, &Query { verdict: Some(verdict), ..Query::default() }).unwrap().rows;
+    assert_eq!(with(Verdict::Pending), []);
+    assert_eq!(with(Verdict::Proven).iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(), ["assessment", "span"]);
 }
 
 #[test]
@@ -182,7 +273,7 @@ fn a_crash_between_rows_and_cursor_leaves_neither() {
     let before = all(&world).rows;
     // What a kill leaves: a transaction that was never committed, its pages in the WAL or not.
     let connection = Connection::open(world.data.index()).unwrap();
-    connection.execute_batch("BEGIN IMMEDIATE; DELETE FROM event; UPDATE stream SET next = 99;").unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE; DELETE FROM batch; UPDATE stream SET next = 99;").unwrap();
     std::mem::forget(connection);
     let copy = tempfile::tempdir().unwrap();
     for suffix in ["", "-wal"] {
@@ -191,7 +282,7 @@ fn a_crash_between_rows_and_cursor_leaves_neither() {
     }
     let reopened = Connection::open(copy.path().join("index.sqlite")).unwrap();
     let (rows, next): (i64, i64) = reopened
-        .query_row("SELECT (SELECT count(*) FROM event), (SELECT next FROM stream)", [], |row| {
+        .query_row("SELECT (SELECT sum(count) FROM batch), (SELECT next FROM stream)", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .unwrap();
@@ -206,7 +297,7 @@ fn a_write_that_fails_takes_the_whole_round_back() {
     let before = indexed(&world);
     world.seal_spans(0, &spans(2, 5));
     let full = Connection::open(world.data.index()).unwrap();
-    full.execute_batch("CREATE TRIGGER full BEFORE INSERT ON attr BEGIN SELECT raise(ABORT, 'disk full'); END")
+    full.execute_batch("CREATE TRIGGER full BEFORE INSERT ON bucket BEGIN SELECT raise(ABORT, 'disk full'); END")
         .unwrap();
     let mut indexer = Indexer::open(&world.data).unwrap();
     assert!(indexer.round(&Limits::none()).is_err());
@@ -274,7 +365,7 @@ fn reindex_makes_the_same_index_anew() {
     world.checkpoint();
     index(&world);
     let before = all(&world).rows;
-    Connection::open(world.data.index()).unwrap().execute_batch("DELETE FROM event").unwrap();
+    Connection::open(world.data.index()).unwrap().execute_batch("DELETE FROM segment").unwrap();
     assert!(all(&world).rows.is_empty());
     let mut rounds = 0;
     assert_eq!(reindex(&world.data, &mut |_| rounds += 1).unwrap(), world.size(0));
