@@ -1,6 +1,16 @@
-//! Numbers and times as people read and write them.
+//! Ids, numbers and times as people read and write them.
 
 use jiff::Timestamp;
+
+/// Returns bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
 
 /// Returns a number with its thousands apart.
 pub(crate) fn grouped(number: u64) -> String {
