@@ -9,8 +9,8 @@ use spanseal_collector::seal::Order;
 
 use crate::output::Output;
 use crate::settings::DataDir;
-use crate::subject::{Found, Whose, hex, open, shown};
-use crate::text::time_of_seconds;
+use crate::subject::{Found, Whose, open, shown};
+use crate::text::{hex, time_of_seconds};
 
 /// Place a legal hold on a subject, release it, or list the holds. `spanseal erase` refuses what is under a hold.
 ///
