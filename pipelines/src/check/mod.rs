@@ -10,6 +10,7 @@ mod chunk;
 mod content;
 mod going_on;
 mod kinds;
+mod notes;
 mod payloads;
 mod references;
 mod report;
@@ -34,6 +35,7 @@ use resume::ResumeFile;
 use root_log::RootCheck;
 use stream::StreamChecked;
 
+pub use notes::{Note, Notes};
 pub use report::{CheckpointLine, Finding, Report, Resumed, RootLogReport, StreamReport, Totals};
 
 /// What a verification rests on.
@@ -138,7 +140,9 @@ impl Reading<'_> {
             Freshness { now_seconds: self.options.now_seconds, max_age_seconds: self.options.max_age_seconds };
         let ledger = LedgerReport::new(&root, reports, freshness);
         let report = Report::new(&ledger, root.deployment().map(ToString::to_string), totals);
-        Ok(Report { resumed, started_over: file.map(|file| file.started_over).unwrap_or_default(), ..report })
+        let verified = Notes::verified(&ledger, root_note, notes);
+        let started_over = file.map(|file| file.started_over).unwrap_or_default();
+        Ok(Report { resumed, started_over, verified, ..report })
     }
 
     fn resume_file(&self, root: &RootState) -> Result<Option<ResumeFile>, CheckError> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use spanseal_ledger::verify::{Class, Fault, Report as LedgerReport, StreamReport as LedgerStream};
 
 use super::content::{ContentCounts, KINDS, VERDICTS};
+use super::notes::Notes;
 use crate::words::verdict_name;
 use spanseal_schemas::kind;
 
@@ -37,6 +38,8 @@ pub struct Report {
     /// Findings that are not listed.
     pub unlisted: u64,
     pub totals: Totals,
+    #[serde(skip)]
+    pub verified: Notes,
 }
 
 /// A stream that was gone on with.
@@ -133,6 +136,7 @@ impl Report {
             notes: findings(&ledger.faults.notes),
             unlisted: ledger.faults.unlisted,
             totals,
+            verified: Notes::default(),
         }
     }
 }
