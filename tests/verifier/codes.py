@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 TAMPERED, UNCHECKED, NOTE = "tampered", "unchecked", "note"
 
-_UNCHECKED = {"unknown_version", "no_checkpoint", "self_anchored", "pin_empty", "pin_stale"}
-_NOTES = {"torn_tail", "payload_missing"}
+_UNCHECKED = {"unknown_version", "no_checkpoint", "self_anchored", "pin_empty", "pin_stale", "payload_missing"}
+_NOTES = {"torn_tail"}
 _TAMPERED = {
     "malformed_batch", "batch_crosses_run", "wrong_stream", "wrong_epoch", "wrong_deployment", "index_gap",
     "repeated_batch", "fork", "broken_link", "bad_signature", "root_mismatch", "wall_time_backwards",
