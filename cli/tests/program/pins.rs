@@ -101,7 +101,7 @@ fn an_old_directory_put_back_with_its_notes_is_named() {
     scene.refuses("older");
     fs::remove_dir_all(scene.path("data")).unwrap();
     copy(&scene.path("old"), &scene.path("data"));
-    scene.refuses("shorter");
+    scene.refuses("truncated");
     let (trust, data) = (scene.path("trust"), scene.path("data"));
     let (code, said, _) = run(&["verify", data.to_str().unwrap(), "--trust", trust.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{said}");
