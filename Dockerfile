@@ -5,7 +5,7 @@ COPY . .
 RUN cargo build --release --locked --bin spanseal
 
 FROM debian:bookworm-slim
-RUN useradd --system --home-dir /var/lib/spanseal --create-home spanseal
+RUN useradd --system --home-dir /var/lib/spanseal --create-home spanseal && chmod 700 /var/lib/spanseal
 COPY --from=build /src/target/release/spanseal /usr/local/bin/spanseal
 USER spanseal
 VOLUME /var/lib/spanseal

@@ -81,7 +81,7 @@ CHANGES = [
     ),
     Change(
         "log/src/key_file.rs", "sync of a new key",
-        "Access::Private, Durability::Synced)", "Access::Private, Durability::Replaced)",
+        "&text, Durability::Synced)", "&text, Durability::Replaced)",
     ),
     Change(
         "log/src/key_file.rs", "sync of the name of a key that was found",

@@ -8,10 +8,11 @@ use serde::Serialize;
 use spanseal_collector::control::{ControlError, carry_out};
 use spanseal_collector::seal::subjects::{Known, SubjectFile};
 use spanseal_collector::seal::{Done, Order, Refused};
+use spanseal_log::DataDir;
 use spanseal_pipelines::subject::{Concerned, concerned};
 
-use crate::subject::{Found, Whose, hex, open};
-use crate::text::{grouped, printable, time_of_seconds};
+use crate::subject::{Found, Whose, open};
+use crate::text::{grouped, hex, printable, time_of_seconds};
 
 /// Destroy a subject's key: values that were cut out of its spans can never be read again, and every proof stays valid.
 ///
@@ -109,34 +110,78 @@ async fn answer(arguments: &Erase) -> anyhow::Result<Answer> {
             return Ok(answer);
         }
     };
-    let concerned = concerned(&arguments.data.open(), &known.id)?;
     answer.name.clone_from(&known.name.subject);
     answer.tenant = Some(known.name.tenant.clone());
     answer.subject = Some(hex(&known.id));
-    answer.refused = held(&known, &concerned, &file)?;
-    answer.notes.extend(beside(&concerned, &file)?);
-    answer.concerned = Some(concerned);
+    let mut looked = Looked::at(&file, &arguments.data.open(), &known)?;
+    answer.refused = held(&known, &looked);
+    answer.notes.extend(beside(&looked.concerned, &file)?);
+    // A reader would keep a copy of the key in the write-ahead log.
     drop(file);
-    if answer.refused.is_none() && !arguments.dry_run {
-        answer.carry_out(data, &known, arguments).await?;
+    let mut looks = 1;
+    while answer.refused.is_none() && !arguments.dry_run && answer.erased.is_none() {
+        if let Outcome::Changed = answer.carry_out(data, &known, looked.changes, arguments).await? {
+            anyhow::ensure!(looks < LOOKS_MAX, "holds and erasures go on all the time: nothing was done, try again");
+            looks += 1;
+            let file = open(data)?;
+            looked = looked.again(&file, &arguments.data.open(), &known)?;
+            answer.refused = held(&known, &looked);
+        }
     }
+    answer.concerned = Some(looked.concerned);
     Ok(answer)
 }
 
+/// What was found to be in the way, or not, and as of which change.
+struct Looked {
+    changes: u64,
+    holds: Vec<Known>,
+    concerned: Concerned,
+}
+
+impl Looked {
+    /// The number first: a change after it is one too many for whoever carries the order out.
+    fn at(file: &SubjectFile, data: &DataDir, known: &Known) -> anyhow::Result<Self> {
+        let (changes, holds) = (file.changes()?, file.held()?);
+        Ok(Self { changes, holds, concerned: concerned(data, &known.id)? })
+    }
+
+    /// Looks again; for traces only when other holds are there than before, since that may take long.
+    fn again(self, file: &SubjectFile, data: &DataDir, known: &Known) -> anyhow::Result<Self> {
+        let (changes, holds) = (file.changes()?, file.held()?);
+        if holds == self.holds { Ok(Self { changes, ..self }) } else { Self::at(file, data, known) }
+    }
+}
+
+/// What became of an order.
+enum Outcome {
+    Answered,
+    /// A hold may have come.
+    Changed,
+}
+
 impl Answer {
-    async fn carry_out(&mut self, data: &Path, known: &Known, arguments: &Erase) -> anyhow::Result<()> {
+    async fn carry_out(
+        &mut self,
+        data: &Path,
+        known: &Known,
+        changes_seen: u64,
+        arguments: &Erase,
+    ) -> anyhow::Result<Outcome> {
         let requested_by = arguments.requested_by.clone().unwrap_or_default();
         let legal_basis = arguments.legal_basis.clone().unwrap_or_default();
         let id = hex(&known.id);
-        let order = Order::Erase { id, requested_by: requested_by.clone(), legal_basis: legal_basis.clone() };
+        let order =
+            Order::Erase { id, requested_by: requested_by.clone(), legal_basis: legal_basis.clone(), changes_seen };
         match carry_out(data, order).await {
             Ok(Done { event, unix_nano, .. }) => {
                 self.erased = Some(Erased { event, unix_nano, requested_by, legal_basis });
-                Ok(())
+                Ok(Outcome::Answered)
             }
+            Err(ControlError::Refused(Refused::Changed)) => Ok(Outcome::Changed),
             Err(ControlError::Refused(refused)) if refused.is_final() => {
                 self.refused = Some(refused.to_string());
-                Ok(())
+                Ok(Outcome::Answered)
             }
             Err(error) => Err(error.into()),
         }
@@ -145,21 +190,22 @@ impl Answer {
 
 /// Returns why a hold is in the way: one on the subject, on a trace of the values, or, where the key is a trace's own, on
 /// somebody whose values are in that trace.
-fn held(known: &Known, concerned: &Concerned, file: &SubjectFile) -> anyhow::Result<Option<String>> {
-    if let Some(hold) = &known.hold {
-        return Ok(Some(Refused::Held(hold.clone()).to_string()));
+fn held(known: &Known, looked: &Looked) -> Option<String> {
+    let Looked { holds, concerned, .. } = looked;
+    if let Some(hold) = holds.iter().find(|held| held.id == known.id).and_then(|held| held.hold.clone()) {
+        return Some(Refused::Held(hold).to_string());
     }
     let is_shared = !known.name.subject.starts_with("attribute:");
-    let other = file.held()?.into_iter().find(|held| {
+    let other = holds.iter().find(|held| {
         let trace = held.name.subject.strip_prefix("trace:");
         trace.is_some_and(|trace| concerned.traces.contains(trace))
             || is_shared && concerned.beside.contains(&hex(&held.id))
     });
-    let because = |held: Known| {
-        let (name, hold) = (&held.name.subject, held.hold.map(|hold| Refused::Held(hold).to_string()));
+    let because = |held: &Known| {
+        let (name, hold) = (&held.name.subject, held.hold.clone().map(|hold| Refused::Held(hold).to_string()));
         format!("{name} has values in the same trace, and {}", hold.unwrap_or_default())
     };
-    Ok(other.map(because))
+    other.map(because)
 }
 
 /// Says which traces hold more values than the subject's own.
@@ -209,6 +255,8 @@ fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     answer.notes.iter().try_for_each(|note| writeln!(out, "note      {}", printable(note)))
 }
 
+/// Each took another change while it looked.
+const LOOKS_MAX: u32 = 1000;
 const NOT_NAMED: &str = "values of spans that do not carry the attribute that `[cut] subject` names are under the key of \
                          their trace: find the traces, for example by `spanseal find --user NAME`, and erase by --trace";
 const TRACES_SHOWN: usize = 20;

@@ -9,8 +9,8 @@ use spanseal_collector::seal::Order;
 
 use crate::output::Output;
 use crate::settings::DataDir;
-use crate::subject::{Found, Whose, hex, open};
-use crate::text::{printable, time_of_seconds};
+use crate::subject::{Found, Whose, open};
+use crate::text::{hex, printable, time_of_seconds};
 
 /// Place a legal hold on a subject, release it, or list the holds. `spanseal erase` refuses what is under a hold.
 ///

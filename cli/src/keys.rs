@@ -1,5 +1,6 @@
 //! `spanseal keys`: shows a deployment's public keys, and pins its state in a file to keep elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,9 +9,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use spanseal_ledger::Role;
+use spanseal_ledger::checkpoint::Checkpoint;
+use spanseal_ledger::note::Note;
 use spanseal_ledger::trust::Trust;
 use spanseal_log::files::replace;
 use spanseal_log::{DataDir, Disk, Durability, Owner, Storage};
+use spanseal_pipelines::check::{Notes, Report};
 
 use crate::text::{grouped, printable};
 use crate::verify::{check, read_trust};
@@ -43,15 +47,19 @@ struct Show {
 /// Verify the ledger against what FILE pins, then pin its present state there.
 ///
 /// A file that is not there is made, and then trusts the directory as it is now: do that at the start, on a machine that
-/// the collector's administrators cannot write to. Nothing is pinned when anything was tampered with.
+/// the collector's administrators cannot write to. Nothing is pinned when anything was tampered with, and no pin ever goes
+/// back: a checkpoint that is older than its pin is refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   spanseal keys pin elsewhere/trust --data spanseal-data
 
-Exit codes: 0 pinned, 1 tampered with and left as it was, 2 could not be read.")]
+Exit codes: 0 pinned, 1 tampered with or older than what is pinned, and left as it was, 2 could not be read.")]
 struct Pin {
     /// Trust file.
     file: PathBuf,
+    /// File that keeps how far a verification came, as of `spanseal verify --resume`.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     data: crate::settings::DataDir,
     #[command(flatten)]
@@ -76,6 +84,9 @@ pub(crate) struct Pinned {
     streams: usize,
     events: u64,
     first: bool,
+    /// Streams that were gone on with, as the `--resume` file says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resumed: Vec<String>,
     fault: Option<String>,
 }
 
@@ -99,7 +110,7 @@ pub(crate) fn run(keys: &Keys) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         What::Pin(arguments) => {
-            let pinned = pin(&arguments.file, &arguments.data.data)?;
+            let pinned = pin(&arguments.file, &arguments.data.data, arguments.resume.clone())?;
             arguments.output.print(&pinned, write_pinned)?;
             Ok(if pinned.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
@@ -110,39 +121,73 @@ pub(crate) fn run(keys: &Keys) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// When the directory or the file cannot be read or written.
-pub(crate) fn pin(file: &Path, directory: &Path) -> anyhow::Result<Pinned> {
-    let data = DataDir::at(Arc::new(Disk), directory);
+pub(crate) fn pin(file: &Path, directory: &Path, resume: Option<PathBuf>) -> anyhow::Result<Pinned> {
     let first = !file.exists();
     let known = if first { read_trust(&directory.join("trust"))? } else { read_trust(file)? };
-    let mut trust = Trust { root_pin: None, pins: Default::default(), ..known.clone() };
-    // Checkpoints before the check: what is pinned is then part of what was verified.
-    trust.root_pin = Some(note(&data, &Owner::RootLog)?);
-    for stream in data.streams().with_context(|| directory.display().to_string())? {
-        trust.pins.insert(stream, note(&data, &Owner::Stream(stream))?);
+    let report = check(directory, Some(known.clone()), u64::MAX, resume)?;
+    let mut pinned = Pinned {
+        file: file.to_owned(),
+        streams: report.verified.streams.len(),
+        events: report.verified.streams.values().map(|note| note.size).sum(),
+        first,
+        resumed: report.resumed.iter().map(|resumed| resumed.stream.clone()).collect(),
+        fault: None,
+    };
+    if let (1, Some(named)) = (report.exit_code, &report.named) {
+        pinned.fault = Some(format!("TAMPERED  {}", named.sentence));
+        return Ok(pinned);
     }
-    let mut pinned = Pinned { file: file.to_owned(), streams: trust.pins.len(), events: 0, first, fault: None };
-    for trust in [known, trust.clone()] {
-        let report = check(directory, Some(trust), u64::MAX, None)?;
-        if let (1, Some(named)) = (report.exit_code, report.named) {
-            pinned.fault = Some(named.sentence);
-            return Ok(pinned);
-        }
-        pinned.events = report.streams.iter().filter_map(|stream| stream.complete.as_ref()).map(|pin| pin.size).sum();
+    if let Some(unknown) = report.unchecked.iter().find(|finding| finding.code == "unknown_version") {
+        bail!("what this program cannot check is not pinned: {}", unknown.sentence);
     }
-    write_trust(&Disk, file, &trust)?;
+    pinned.fault = behind(&known, &report.verified)?;
+    if pinned.fault.is_none() {
+        write_trust(&Disk, file, &moved(known, &report, directory)?)?;
+    }
     Ok(pinned)
 }
 
-fn note(data: &DataDir, owner: &Owner) -> anyhow::Result<String> {
-    let path = data.checkpoint(owner);
-    let note = data.read_checkpoint(owner).with_context(|| path.display().to_string())?;
-    let Some(note) = note.filter(|note| !note.is_empty()) else {
-        bail!(
-            "{} is not there yet: start the collector on this directory, it signs a checkpoint every second",
-            path.display()
-        );
+/// Returns what the directory's notes would take back of the pins. That notes and pins agree where they cover the same,
+/// the verification has shown: both are of the one log that it went through.
+fn behind(known: &Trust, notes: &Notes) -> anyhow::Result<Option<String>> {
+    let root = known.root_pin.iter().map(|pin| ("the root log".to_owned(), pin, notes.root_log.as_ref()));
+    let streams = known.pins.iter().map(|(stream, pin)| (format!("stream {stream}"), pin, notes.streams.get(stream)));
+    for (log, pin, note) in root.chain(streams) {
+        let pinned = pinned_size(pin).with_context(|| format!("the pin of {log}"))?;
+        match note {
+            None => return Ok(Some(format!("{log} has no checkpoint, and is pinned at {}", grouped(pinned)))),
+            Some(note) if note.size < pinned => {
+                let (size, pinned) = (grouped(note.size), grouped(pinned));
+                return Ok(Some(format!(
+                    "the checkpoint of {log} is older than its pin: it is of size {size}, and {pinned} are pinned. \
+                     Somebody put an old one back; or the power was cut, and a running collector signs a new one \
+                     within a second: pin again then"
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn pinned_size(pin: &str) -> anyhow::Result<u64> {
+    Ok(Checkpoint::parse(Note::parse(pin.as_bytes())?.text)?.size)
+}
+
+/// Returns the trust file with the notes that were verified in the place of its pins.
+fn moved(known: Trust, report: &Report, directory: &Path) -> anyhow::Result<Trust> {
+    let data = DataDir::at(Arc::new(Disk), directory);
+    let missing = |owner: Owner| {
+        let path = data.checkpoint(&owner).display().to_string();
+        format!("{path} is not there yet: start the collector on this directory, it signs a checkpoint every second")
     };
-    String::from_utf8(note).with_context(|| path.display().to_string())
+    let root = report.verified.root_log.as_ref().with_context(|| missing(Owner::RootLog))?;
+    let mut trust = Trust { root_pin: Some(root.text.clone()), pins: BTreeMap::new(), ..known };
+    for stream in data.streams().with_context(|| directory.display().to_string())? {
+        let note = report.verified.streams.get(&stream).with_context(|| missing(Owner::Stream(stream)))?;
+        trust.pins.insert(stream, note.text.clone());
+    }
+    Ok(trust)
 }
 
 /// Replaces the file in one step, durably: a reader sees the old pins or the new ones, and a power cut does not bring the
@@ -157,7 +202,7 @@ const ADVICE: &str =
 fn write_pinned(pinned: &Pinned, out: &mut dyn Write) -> io::Result<()> {
     let file = pinned.file.display();
     if let Some(fault) = &pinned.fault {
-        return writeln!(out, "{file} is left as it was: TAMPERED  {}", printable(fault));
+        return writeln!(out, "{file} is left as it was: {}", printable(fault));
     }
     writeln!(out, "{file} pins {} events in {} streams", grouped(pinned.events), pinned.streams)?;
     if pinned.first {

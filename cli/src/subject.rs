@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use spanseal_collector::seal::subjects::{Known, SubjectFile};
 
+use crate::text::hex;
+
 /// Whose values.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Whose {
@@ -79,8 +81,4 @@ pub(crate) fn open(data: &Path) -> anyhow::Result<SubjectFile> {
     let path = data.join("subjects.sqlite");
     anyhow::ensure!(path.exists(), "{} is not there: {} is no data directory", path.display(), data.display());
     SubjectFile::open_reader(&path).with_context(|| path.display().to_string())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

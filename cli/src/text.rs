@@ -1,7 +1,17 @@
-//! Numbers, times and received text as people read and write them.
+//! Ids, numbers, times and received text as people read and write them.
 
 use jiff::Timestamp;
 pub(crate) use spanseal_pipelines::printed::{grouped, printable};
+
+/// Returns bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
 
 /// Returns received text line by line, each as [`printable`] has it.
 pub(crate) fn printable_lines(text: &str) -> String {

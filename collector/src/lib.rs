@@ -11,6 +11,7 @@ pub mod serve;
 mod server;
 pub mod signal;
 mod stages;
+mod text;
 
 pub use running::{Addresses, Running, start};
 pub use server::BindError;

@@ -18,13 +18,9 @@ use direct::Direct;
 pub struct Disk;
 
 impl Storage for Disk {
-    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn StorageFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        if access == Access::Private {
-            options.mode(0o600);
-        }
-        let file = naming(path, options.open(path))?;
+        let file = naming(path, options.read(true).write(true).create_new(true).mode(PRIVATE).open(path))?;
         Ok(Box::new(DiskFile { direct: Direct::of(path), file, path: path.to_owned() }))
     }
 
@@ -72,7 +68,8 @@ impl Storage for Disk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        // Whoever can open the file can take its lock.
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path);
         let file = naming(path, file)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock::new(file)),
@@ -86,6 +83,9 @@ impl Storage for Disk {
         Ok(free.f_bavail.saturating_mul(free.f_frsize))
     }
 }
+
+/// Of every file: spans are in some of them, and none is for other users of the machine.
+const PRIVATE: u32 = 0o600;
 
 /// Puts the path into an error, and keeps its kind.
 fn naming<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {

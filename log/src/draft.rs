@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::segment::{self, Owner, SegmentStart};
-use crate::storage::{Access, Storage, StorageFile};
+use crate::storage::{Storage, StorageFile};
 
 /// A segment under a name that no reader looks at.
 ///
@@ -40,7 +40,7 @@ impl<'a> Draft<'a> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let file = storage.create(&path, Access::Shared)?;
+        let file = storage.create(&path)?;
         let mut draft = Draft { storage, dir, path, first: start.first, file, len: 0 };
         draft.write(&start.encode(owner))?;
         Ok(draft)

@@ -54,7 +54,7 @@ impl DataDir {
         DataDir { storage, root: root.to_owned() }
     }
 
-    /// Creates the directories that are missing, and takes the lock that keeps other writers out.
+    /// Creates the directories that are missing, for their owner alone, and takes the lock that keeps other writers out.
     ///
     /// Every directory's name is durable when this returns, whoever created it.
     ///
@@ -62,16 +62,24 @@ impl DataDir {
     /// When another process holds the lock, or the directory cannot be written.
     pub fn open_to_write(storage: Arc<dyn Storage>, root: &Path) -> Result<(DataDir, Lock), LockError> {
         let files = DataDir::at(storage, root);
-        ensure_dirs(files.storage(), root)?;
+        ensure_dirs(files.storage(), root, Access::Private)?;
         let lock = files.storage.lock(&root.join("lock")).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => LockError::Held { root: root.to_owned() },
             _ => LockError::Io(error),
         })?;
-        for (name, access) in DIRS {
-            create_dir(files.storage(), &root.join(name), access)?;
+        for name in DIRS {
+            create_dir(files.storage(), &root.join(name))?;
         }
         files.storage.sync_dir(root)?;
         Ok((files, lock))
+    }
+
+    /// Whether other users of the machine may look into it, or write there: one that was there before is left as it is.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn is_open_to_others(&self) -> io::Result<bool> {
+        Ok(self.storage.access(&self.root)? == Access::Shared)
     }
 
     /// The disk it is on.
@@ -200,12 +208,12 @@ impl KeyFile {
 }
 
 /// Creates a directory and those above it, and makes their names durable even if a process that is gone created them.
-fn ensure_dirs(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
+fn ensure_dirs(storage: &dyn Storage, dir: &Path, access: Access) -> io::Result<()> {
     let Some(parent) = dir.parent() else { return Ok(()) };
     if !parent.as_os_str().is_empty() {
-        ensure_dirs(storage, parent)?;
+        ensure_dirs(storage, parent, Access::Shared)?;
     }
-    let created = storage.create_dir(dir, Access::Shared);
+    let created = storage.create_dir(dir, access);
     let existed = created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
     if !existed {
         created?;
@@ -217,14 +225,13 @@ fn ensure_dirs(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
     }
 }
 
-fn create_dir(storage: &dyn Storage, path: &Path, access: Access) -> io::Result<()> {
-    match storage.create_dir(path, access) {
+fn create_dir(storage: &dyn Storage, path: &Path) -> io::Result<()> {
+    match storage.create_dir(path, Access::Private) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         created => created,
     }
 }
 
-const DIRS: [(&str, Access); 4] =
-    [("keys", Access::Private), ("rootlog", Access::Shared), ("streams", Access::Shared), ("cursors", Access::Shared)];
+const DIRS: [&str; 4] = ["keys", "rootlog", "streams", "cursors"];
 const NAME_BYTES_MAX: usize = 130;
 const NOTE_BYTES_MAX: usize = 16 * 1024;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::replace::{Durability, replace_with};
+use crate::replace::{Durability, replace};
 use crate::storage::{Access, Storage, read_file};
 
 /// The bytes of a key, wiped on drop.
@@ -78,7 +78,7 @@ fn create_key(storage: &dyn Storage, path: &Path) -> Result<KeyBytes, KeyFileErr
         text.push(DIGITS[usize::from(byte & 15)]);
     }
     text.push(b'\n');
-    replace_with(storage, path, &text, Access::Private, Durability::Synced)?;
+    replace(storage, path, &text, Durability::Synced)?;
     Ok(key)
 }
 

@@ -26,7 +26,7 @@ pub struct Recovered {
     pub last_seal: Option<Seal>,
     /// Size from which on records were written again to a new segment, if there were any to write.
     pub rewritten_from: Option<u64>,
-    /// Bytes after the last whole batch (root leaf): of an interrupted write, never acknowledged, left out.
+    /// Bytes after the last whole batch (root leaf): no checkpoint covers them, and they are left out.
     pub torn_bytes: u64,
 }
 

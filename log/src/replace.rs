@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::storage::{Access, Storage};
+use crate::storage::Storage;
 
 /// Whether a replaced file is durable when the call returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,23 +27,12 @@ pub enum Durability {
 /// # Errors
 /// When the disk fails; the old file is then still there, or the new one is.
 pub fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    replace_with(storage, path, bytes, Access::Shared, durability)
-}
-
-/// Does what [`replace`] does, and says who may read the new file.
-pub(crate) fn replace_with(
-    storage: &dyn Storage,
-    path: &Path,
-    bytes: &[u8],
-    access: Access,
-    durability: Durability,
-) -> io::Result<()> {
     let draft = draft_path(path);
     match storage.remove(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = storage.create(&draft, access)?;
+    let file = storage.create(&draft)?;
     file.write_at(bytes, 0)?;
     if durability == Durability::Synced {
         file.sync()?;

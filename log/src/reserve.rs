@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::storage::{Access, Storage};
+use crate::storage::Storage;
 
 /// A file of a fixed size, in the directory of the log that it is for.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Reserve {
     }
 
     fn take(&self, storage: &dyn Storage, dir: &Path) -> io::Result<bool> {
-        let taken = storage.create(&self.path, Access::Private).and_then(|file| file.allocate(self.bytes));
+        let taken = storage.create(&self.path).and_then(|file| file.allocate(self.bytes));
         match taken {
             Err(error) if is_full(&error) => release(storage, dir).map(|_| false),
             taken => taken.map(|()| true),

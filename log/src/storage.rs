@@ -9,11 +9,11 @@ use std::path::Path;
 
 /// A file system, as far as the log needs one.
 pub trait Storage: Send + Sync + fmt::Debug {
-    /// Creates an empty file for reading and writing.
+    /// Creates an empty file for reading and writing, by its owner alone.
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken.
-    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn StorageFile>>;
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;
 
     /// Opens an existing file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;

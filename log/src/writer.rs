@@ -337,7 +337,7 @@ pub(crate) fn cut(storage: &dyn Storage, dir: &Path, first: u64, bytes: u64) {
 
 /// Creates a directory if need be, and makes its name durable even if a process that is gone created it.
 fn ensure_dir(storage: &dyn Storage, dir: &Path) -> io::Result<()> {
-    match storage.create_dir(dir, Access::Shared) {
+    match storage.create_dir(dir, Access::Private) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }

@@ -1,22 +1,23 @@
 //! What stands under a subject's key: what its erasure makes unreadable.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use prost::Message;
 use serde::Serialize;
-use spanseal_ledger::Hash;
 use spanseal_ledger::batch::Batch;
 use spanseal_ledger::leaf::plain_hash;
-use spanseal_log::{DataDir, Item, Owner, Reader};
+use spanseal_ledger::{EventId, Hash, StreamId};
+use spanseal_log::{DataDir, Item};
 use spanseal_schemas::event::{ConflictEvent, ResourceEvent};
 use spanseal_schemas::{envelope, kind};
 
 use crate::hex;
-use crate::index::store::unsigned;
+use crate::index::located::{Log, LogError};
+use crate::index::store::{ordinal_of, row_of, unsigned};
 use crate::index::{Index, OpenError, Progress};
 use crate::payload::PayloadHead;
-use crate::why::trace_of;
+use crate::why::{event_of, reader_at, trace_of};
 
 /// What of the ledger has values under a subject's key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -43,99 +44,101 @@ pub enum ConcernedError {
     Log(#[from] io::Error),
 }
 
+impl From<LogError> for ConcernedError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Index(error) => Self::Index(error),
+            LogError::Log(error) => Self::Log(error),
+        }
+    }
+}
+
 /// Counts what has values under a subject's key: in the index, and in what of the log is not indexed.
 ///
 /// # Errors
 /// When either cannot be read.
 pub fn concerned(data: &DataDir, subject: &[u8; 16]) -> Result<Concerned, ConcernedError> {
     let mut concerned = Concerned::default();
-    let mut progress = Progress::default();
-    match Index::open(data) {
+    let mut resources = Resources::new();
+    // Before the index is searched: what is indexed meanwhile is then found twice, and not missed.
+    let (index, progress) = match Index::open(data) {
         Ok(index) => {
-            // Before the index is searched: what is indexed meanwhile is then found twice, and not missed.
-            progress = index.progress()?;
-            concerned.indexed(&index, subject)?;
+            let progress = index.progress()?;
+            (Some(index), progress)
         }
-        Err(OpenError::Missing { .. }) => {}
+        Err(OpenError::Missing { .. }) => (None, Progress::default()),
         Err(error) => return Err(error.into()),
+    };
+    if let Some(index) = &index {
+        concerned.indexed(index, subject, &mut resources)?;
     }
+    let read = Unindexed { data, index: index.as_ref(), progress: &progress };
     concerned.searched = progress.indexed;
-    concerned.unindexed(data, &progress, subject)?;
+    concerned.searched += read.events(&|owner| owner == subject, &mut |listing| {
+        if listing.kind == kind::RESOURCE {
+            resources.note(listing.event);
+        }
+        let bytes = listing.records.iter().map(|(_, bytes)| bytes).sum();
+        concerned.add(listing.records.len() as u64, bytes, listing.trace);
+    })?;
+    let traces = resources.traces(&read)?;
+    concerned.traces.extend(traces.iter().map(|trace| hex::encode(trace)));
+    if let Some(index) = &index {
+        concerned.indexed_beside(index)?;
+    }
+    if !concerned.traces.is_empty() {
+        let Concerned { traces, beside, .. } = &mut concerned;
+        read.events(&|_| true, &mut |listing| {
+            if listing.trace.is_some_and(|trace| traces.contains(&hex::encode(&trace))) {
+                beside.extend(listing.records.iter().map(|(owner, _)| hex::encode(owner)));
+            }
+        })?;
+    }
     concerned.beside.remove(&hex::encode(subject));
     Ok(concerned)
 }
 
 impl Concerned {
-    fn indexed(&mut self, index: &Index, subject: &[u8; 16]) -> rusqlite::Result<()> {
-        let connection = index.connection();
-        let select = "SELECT records, bytes, trace FROM subject WHERE subject = ? AND records > 0";
-        let mut select = connection.prepare(select)?;
+    fn indexed(&mut self, index: &Index, subject: &[u8; 16], resources: &mut Resources) -> rusqlite::Result<()> {
+        let select = "SELECT records, bytes, trace, id FROM subject WHERE subject = ? AND records > 0";
+        let mut select = index.connection().prepare(select)?;
         let mut rows = select.query([subject])?;
         while let Some(row) = rows.next()? {
-            self.add(unsigned(row.get(0)?), unsigned(row.get(1)?), row.get(2)?);
-        }
-        let mut select = connection.prepare("SELECT subject FROM subject WHERE trace = ? AND records > 0")?;
-        for trace in &self.traces {
-            let trace = hex::decode::<16>(trace).unwrap_or_default();
-            let mut rows = select.query([trace])?;
-            while let Some(row) = rows.next()? {
-                self.beside.insert(hex::encode(&row.get::<_, [u8; 16]>(0)?));
+            let trace = row.get(2)?;
+            self.add(unsigned(row.get(0)?), unsigned(row.get(1)?), trace);
+            if trace.is_none() {
+                event_of(index, row.get(3)?)?.into_iter().for_each(|event| resources.note(event));
             }
         }
         Ok(())
     }
 
-    fn unindexed(&mut self, data: &DataDir, progress: &Progress, subject: &[u8; 16]) -> io::Result<()> {
-        for stream in data.streams()? {
-            let (from, owner) = (progress.of(stream), Owner::Stream(stream));
-            let mut reader = Reader::open(data.shared_storage(), &data.log(&owner), owner, from)?;
-            let mut records: HashMap<Hash, u64> = HashMap::new();
-            while let Some(item) = reader.read_next()? {
-                match item {
-                    Item::Payload { bytes, .. }
-                        if PayloadHead::read(bytes).is_ok_and(|head| head.subject == *subject) =>
+    /// Whose values are in the traces, on their spans or on what those refer to.
+    fn indexed_beside(&mut self, index: &Index) -> Result<(), ConcernedError> {
+        let connection = index.connection();
+        let mut log = Log::new(index.data());
+        let mut select = connection.prepare("SELECT subject FROM subject WHERE id = ? AND records > 0")?;
+        for trace in &self.traces {
+            for row in index.rows_of_trace(&hex::decode(trace).unwrap_or_default())? {
+                let mut rows = vec![row];
+                if let Some(event) = log.event(connection, row)? {
+                    let said = event.read(&mut |_, _| {});
+                    let ordinal = ordinal_of(connection, &event.id.stream.0)?;
+                    for (ordinal, index) in
+                        ordinal.into_iter().flat_map(|ordinal| said.shared().map(move |at| (ordinal, at)))
                     {
-                        records.insert(plain_hash(bytes), bytes.len() as u64);
+                        rows.extend(row_of(connection, ordinal, index)?);
                     }
-                    Item::Batch { bytes, .. } => {
-                        let Ok(batch) = Batch::parse(bytes) else { continue };
-                        let indices = batch.seal().first..;
-                        self.searched += indices.clone().zip(batch.events()).filter(|(i, _)| *i >= from).count() as u64;
-                        if !records.is_empty() {
-                            let events = indices.zip(batch.events()).filter(|(index, _)| *index >= from);
-                            events.for_each(|(_, event)| self.event(event, &records));
-                        }
-                        records.clear();
+                }
+                for row in rows {
+                    let subjects = select.query_map([row], |row| row.get::<_, [u8; 16]>(0))?;
+                    for subject in subjects {
+                        self.beside.insert(hex::encode(&subject?));
                     }
-                    _ => {}
                 }
             }
         }
         Ok(())
-    }
-
-    fn event(&mut self, event: &[u8], records: &HashMap<Hash, u64>) {
-        let Some((&event_kind, body)) = event.split_first() else { return };
-        let (ids, trace): (Vec<Vec<u8>>, _) = match event_kind {
-            kind::SPAN => {
-                let Ok(view) = envelope::view(body) else { return };
-                (view.payloads.iter().map(|id| id.to_vec()).collect(), trace_of(view.span, &view.cuts))
-            }
-            kind::CONFLICT => {
-                let Ok(event) = ConflictEvent::decode(body) else { return };
-                let trace = trace_of(&event.span, &event.cuts);
-                (event.payloads, trace)
-            }
-            kind::RESOURCE => {
-                let Ok(event) = ResourceEvent::decode(body) else { return };
-                (event.payloads, None)
-            }
-            _ => return,
-        };
-        let bytes: Vec<u64> = ids.iter().filter_map(|id| records.get(id.as_slice()).copied()).collect();
-        if !bytes.is_empty() {
-            self.add(bytes.len() as u64, bytes.iter().sum(), trace);
-        }
     }
 
     fn add(&mut self, records: u64, bytes: u64, trace: Option<[u8; 16]>) {
@@ -145,3 +148,126 @@ impl Concerned {
         self.traces.extend(trace.map(|trace| hex::encode(&trace)));
     }
 }
+
+/// Resource events with values under the key, each with those of its run: only spans of the same one refer to it.
+struct Resources(BTreeMap<(StreamId, u64), BTreeSet<u64>>);
+
+impl Resources {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn note(&mut self, event: EventId) {
+        self.0.entry((event.stream, event.index >> RUN_BITS)).or_default().insert(event.index);
+    }
+
+    /// Returns the traces of the spans that refer to them, as a resource or a scope.
+    fn traces(&self, read: &Unindexed<'_>) -> io::Result<BTreeSet<[u8; 16]>> {
+        let mut traces = BTreeSet::new();
+        for ((stream, run), indices) in &self.0 {
+            let mut reader = reader_at(read.data, read.index, *stream, indices.first().copied().unwrap_or_default())?;
+            while let Some(item) = reader.read_next()? {
+                let Item::Batch { bytes, .. } = item else { continue };
+                let Ok(batch) = Batch::parse(bytes) else { continue };
+                if batch.seal().first >> RUN_BITS > *run {
+                    break;
+                }
+                traces.extend(batch.events().filter_map(|event| trace_referring(event, indices)));
+            }
+        }
+        Ok(traces)
+    }
+}
+
+/// Returns the trace of a span, or of another version of it, that refers to one of these.
+fn trace_referring(event: &[u8], indices: &BTreeSet<u64>) -> Option<[u8; 16]> {
+    let (&event_kind, body) = event.split_first()?;
+    let refers = |resource: u64, scope: u64| indices.contains(&resource) || indices.contains(&scope);
+    match event_kind {
+        kind::SPAN => {
+            let view = envelope::view(body).ok()?;
+            if refers(view.resource, view.scope) { trace_of(view.span, &view.cuts) } else { None }
+        }
+        kind::CONFLICT => {
+            let event = ConflictEvent::decode(body).ok()?;
+            if refers(event.resource, event.scope) { trace_of(&event.span, &event.cuts) } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// What of the log is not indexed.
+struct Unindexed<'a> {
+    data: &'a DataDir,
+    index: Option<&'a Index>,
+    progress: &'a Progress,
+}
+
+/// An event that lists payload records.
+struct Listing {
+    event: EventId,
+    kind: u8,
+    trace: Option<[u8; 16]>,
+    /// Under whose key each is, and its bytes.
+    records: Vec<([u8; 16], u64)>,
+}
+
+/// The payload records that stand before a batch, by their ids.
+type Records = HashMap<Hash, ([u8; 16], u64)>;
+
+impl Unindexed<'_> {
+    /// Takes each event with records under the keys that are wanted; returns how many events were gone through.
+    fn events(&self, wanted: &dyn Fn(&[u8; 16]) -> bool, take: &mut dyn FnMut(Listing)) -> io::Result<u64> {
+        let mut searched = 0;
+        for stream in self.data.streams()? {
+            let from = self.progress.of(stream);
+            let mut reader = reader_at(self.data, self.index, stream, from)?;
+            let mut records = Records::new();
+            while let Some(item) = reader.read_next()? {
+                match item {
+                    Item::Payload { bytes, .. } => {
+                        let owner = PayloadHead::read(bytes).map(|head| head.subject);
+                        if let Some(owner) = owner.ok().filter(wanted) {
+                            records.insert(plain_hash(bytes), (owner, bytes.len() as u64));
+                        }
+                    }
+                    Item::Batch { bytes, .. } => {
+                        let Ok(batch) = Batch::parse(bytes) else { continue };
+                        let events = (batch.seal().first..).zip(batch.events()).filter(|(index, _)| *index >= from);
+                        for (index, event) in events {
+                            searched += 1;
+                            if !records.is_empty() {
+                                listing(EventId { stream, index }, event, &records).into_iter().for_each(&mut *take);
+                            }
+                        }
+                        records.clear();
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(searched)
+    }
+}
+
+fn listing(at: EventId, event: &[u8], records: &Records) -> Option<Listing> {
+    let (&kind, body) = event.split_first()?;
+    let (ids, trace): (Vec<Vec<u8>>, _) = match kind {
+        kind::SPAN => {
+            let view = envelope::view(body).ok()?;
+            (view.payloads.iter().map(|id| id.to_vec()).collect(), trace_of(view.span, &view.cuts))
+        }
+        kind::CONFLICT => {
+            let event = ConflictEvent::decode(body).ok()?;
+            let trace = trace_of(&event.span, &event.cuts);
+            (event.payloads, trace)
+        }
+        kind::RESOURCE => (ResourceEvent::decode(body).ok()?.payloads, None),
+        _ => return None,
+    };
+    let records: Vec<_> = ids.iter().filter_map(|id| records.get(id.as_slice()).copied()).collect();
+    (!records.is_empty()).then_some(Listing { event: at, kind, trace, records })
+}
+
+/// As docs/format.md section 15 has it.
+const RUN_BITS: u32 = 16;

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 TAMPERED, UNCHECKED, NOTE = "tampered", "unchecked", "note"
 
-_UNCHECKED = {"unknown_version", "no_checkpoint", "self_anchored", "pin_empty", "pin_stale"}
-_NOTES = {"torn_tail", "superseded_tail", "payload_missing"}
+_UNCHECKED = {"unknown_version", "no_checkpoint", "self_anchored", "pin_empty", "pin_stale", "payload_missing"}
+_NOTES = {"torn_tail", "superseded_tail"}
 # Nothing rests on them: each stands for itself, behind all else.
 _LAST = {"superseded_tail"}
 _TAMPERED = {

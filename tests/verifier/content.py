@@ -106,7 +106,7 @@ class Content:
             self.payloads[payload] = _Payload(body, self.batches)
 
     def _payloads(self, index, ids):
-        """Checks the payload records that an event lists, in chunk order; a missing one is noted."""
+        """Checks the payload records that an event lists, in chunk order; one that is missing cannot be checked."""
         group = None
         for chunk, payload in enumerate(ids):
             held = self.payloads.get(payload)

@@ -47,7 +47,7 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
     print!("{}", why::explain(&data, &trace)?);
 
     title("spanseal keys pin, then spanseal verify: nothing was changed, nothing left out.");
-    crate::keys::pin(&scene.trust, &data)?;
+    crate::keys::pin(&scene.trust, &data, None)?;
     let report = verified(&data, &scene.trust)?;
     verify::write(&report, &mut std::io::stdout())?;
     ensure!(report.exit_code == 0, "the ledger should hold");

@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message as _;
 
+use crate::text::hex;
+
 /// Spans in one trace: an `invoke_agent` root and its children.
 pub(crate) const SPANS_PER_TRACE: usize = 8;
 
@@ -120,7 +122,7 @@ impl Template {
     fn put_id(&self, out: &mut [u8], at: usize, id: &[u8]) {
         match self.encoding {
             Encoding::Protobuf => put(out, at, id),
-            Encoding::Json => put(out, at, json::hex(id).as_bytes()),
+            Encoding::Json => put(out, at, hex(id).as_bytes()),
         }
     }
 
@@ -153,7 +155,7 @@ impl Places {
         };
         let id = |id: &[u8]| match encoding {
             Encoding::Protobuf => id.to_vec(),
-            Encoding::Json => json::hex(id).into_bytes(),
+            Encoding::Json => hex(id).into_bytes(),
         };
         let time = |time: u64| match encoding {
             Encoding::Protobuf => time.to_le_bytes().to_vec(),
@@ -371,8 +373,8 @@ mod tests {
         let expected = decoded(kind(Mix::Usual, Encoding::Protobuf));
         assert_eq!(spans.as_array().unwrap().len(), expected.len());
         for (n, span) in expected.iter().enumerate() {
-            assert_eq!(spans[n]["spanId"], json::hex(&span.span_id));
-            assert_eq!(spans[n]["traceId"], json::hex(&span.trace_id));
+            assert_eq!(spans[n]["spanId"], hex(&span.span_id));
+            assert_eq!(spans[n]["traceId"], hex(&span.trace_id));
             assert_eq!(spans[n]["endTimeUnixNano"], span.end_time_unix_nano.to_string());
             assert_eq!(spans[n]["attributes"].as_array().unwrap().len(), span.attributes.len());
         }

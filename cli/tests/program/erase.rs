@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spanseal_collector::seal::subjects::SubjectFile;
+use spanseal_ledger::StreamId;
 
 use crate::server::{Server, run};
 
@@ -107,6 +108,20 @@ impl Scene {
         }
         holding.sort();
         holding
+    }
+
+    /// Returns the ids of the subjects of all payload records.
+    fn subjects(&self) -> Vec<String> {
+        let mut subjects = Vec::new();
+        for stream in fs::read_dir(self.path("data/streams")).unwrap() {
+            for file in fs::read_dir(stream.unwrap().path()).unwrap() {
+                let bytes = fs::read(file.unwrap().path()).unwrap();
+                let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"spanseal/payl/v1"));
+                let id = |start: usize| StreamId(bytes[start + 32..start + 48].try_into().unwrap());
+                subjects.extend(starts.map(|start| id(start).to_string()));
+            }
+        }
+        subjects
     }
 
     /// Verifies, and returns the exit code and the codes of what was found.
@@ -234,7 +249,7 @@ fn what_is_kept_out_is_nowhere_in_the_clear_and_erasing_it_is_shown_and_proven()
     let (_, why) = scene.spanseal(&["why", TRACE]);
     assert_eq!(why["tree"][1]["cuts"][0]["subject"], id);
     assert!(why["tree"][1]["cuts"][0].get("erased").is_none(), "{why:#}");
-    let id_bytes: [u8; 16] = id.parse::<spanseal_ledger::StreamId>().unwrap().0;
+    let id_bytes: [u8; 16] = id.parse::<StreamId>().unwrap().0;
     let key = |scene: &Scene| SubjectFile::open_reader(&scene.path("data/subjects.sqlite")).unwrap().find(&id_bytes);
     assert!(key(&scene).unwrap().is_some());
 
@@ -334,6 +349,77 @@ fn a_legal_hold_refuses_an_erasure_whether_the_server_runs_or_not() {
     let (_, why) = scene.spanseal(&["why", TRACE]);
     assert_eq!(why["tree"][1]["cuts"][0]["erased"]["legal_basis"], "GDPR article 17", "{why:#}");
     assert_eq!(scene.holding(SECRET), [""; 0]);
+}
+
+#[test]
+fn a_hold_on_a_trace_keeps_what_its_resource_and_scope_say() {
+    let mut scene = Scene::start();
+    let bob = || attribute("user.id", json!({ "stringValue": "bob" }));
+    let of = |resource: Vec<Value>, scope: Vec<Value>, trace: &str, id: &str| {
+        json!({ "resourceSpans": [{
+            "resource": { "attributes": resource },
+            "scopeSpans": [{ "scope": { "name": "tests", "attributes": scope }, "spans": [span(trace, id, vec![])] }],
+        }] })
+    };
+    scene.send(&of(vec![bob(), secret("resource")], vec![], TRACE, "b7ad6b7169203331"));
+    scene.send(&of(vec![], vec![secret("nobody's scope")], OTHER_TRACE, "b7ad6b7169203332"));
+    scene.indexed();
+    // Every other subject has a name.
+    let named = [&["bob"][..], &["--trace", TRACE], &["--trace", OTHER_TRACE]].map(|subject| {
+        let dry_run = ["erase"].iter().chain(subject).copied().chain(["--dry-run"]).collect::<Vec<_>>();
+        scene.spanseal(&dry_run).1["subject"].as_str().unwrap().to_owned()
+    });
+    let shared = scene.subjects().into_iter().find(|subject| !named.contains(subject)).unwrap();
+    let shared = shared.as_str();
+    for trace in [TRACE, OTHER_TRACE] {
+        let by = ["--trace", trace, "--by", "legal@acme.example", "--reason", "case 7"];
+        assert_eq!(scene.spanseal(&["hold", "add"].into_iter().chain(by).collect::<Vec<_>>()).0, 0);
+    }
+    let refused = |scene: &Scene, subject: &[&str], trace: &str| {
+        let (code, answer) = scene.spanseal(&["erase"].iter().chain(subject).copied().chain(WHO).collect::<Vec<_>>());
+        assert_eq!(code, 1, "{answer:#}");
+        assert!(answer["refused"].as_str().unwrap().contains("case 7"), "{answer:#}");
+        assert_eq!(answer["concerned"]["traces"], json!([trace]), "{answer:#}");
+    };
+    // By the index, and by the log alone.
+    refused(&scene, &["bob"], TRACE);
+    refused(&scene, &["--id", shared], OTHER_TRACE);
+    scene.stop();
+    fs::remove_file(scene.path("data/index.sqlite")).unwrap();
+    refused(&scene, &["bob"], TRACE);
+    refused(&scene, &["--id", shared], OTHER_TRACE);
+    for trace in [TRACE, OTHER_TRACE] {
+        let by = ["--trace", trace, "--by", "legal@acme.example", "--reason", "over"];
+        assert_eq!(scene.spanseal(&["hold", "remove"].into_iter().chain(by).collect::<Vec<_>>()).0, 0);
+    }
+    for subject in [&["bob"][..], &["--id", shared]] {
+        let erase = ["erase"].iter().chain(subject).copied().chain(WHO).collect::<Vec<_>>();
+        let (code, answer) = scene.spanseal(&erase);
+        assert_eq!(code, 0, "{answer:#}");
+    }
+}
+
+/// The order that the server takes says what was known of holds when what it concerns was looked for.
+#[test]
+fn an_order_past_the_program_does_not_get_past_a_hold_that_it_has_not_seen() {
+    use std::os::unix::net::UnixStream;
+    let scene = Scene::start();
+    scene.send(&request());
+    scene.indexed();
+    let id = scene.spanseal(&["erase", &alice(), "--dry-run"]).1["subject"].as_str().unwrap().to_owned();
+    let by = ["--trace", TRACE, "--by", "legal@acme.example", "--reason", "case 7"];
+    assert_eq!(scene.spanseal(&["hold", "add"].into_iter().chain(by).collect::<Vec<_>>()).0, 0);
+    let order = |more: &str| {
+        let mut socket = UnixStream::connect(scene.path("data/control.sock")).unwrap();
+        let order = format!(r#"{{"erase":{{"id":"{id}","requested_by":"dpo","legal_basis":"case"{more}}}}}"#);
+        socket.write_all((order + "\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(order("").starts_with(r#"{"no_order":"#), "{}", order(""));
+    assert!(order(r#","changes_seen":0"#).starts_with(r#"{"refused":"#), "{}", order(r#","changes_seen":0"#));
+    assert_eq!(scene.spanseal(&["erase", &alice(), "--dry-run"]).1["subject"], *id, "it is still there");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod docs;
 mod erase;
 mod ledger;
 mod load;
+mod pins;
 mod release;
 mod server;
 mod shutdown;

@@ -34,7 +34,7 @@ pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
                 raw::LogFormat::Text => LogFormat::Text,
                 raw::LogFormat::Json => LogFormat::Json,
             },
-            level: check.not_empty("log.level", raw.log.level),
+            level: check.level("log.level", raw.log.level),
         },
     }
 }
@@ -42,6 +42,8 @@ pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 const GIB: u64 = 1 << 30;
+/// By name or by number.
+const LEVELS: [&str; 12] = ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
 
 struct Addresses {
     otlp: Vec<SocketAddr>,
@@ -196,6 +198,19 @@ impl Check<'_> {
     fn not_empty(&mut self, path: &str, text: String) -> String {
         if text.is_empty() {
             self.mistakes.note(path, quoted(&text), Fault::Missing);
+        }
+        text
+    }
+
+    /// Takes a filter of `tracing`. A word that is no level would be taken for a target that nothing has, and say nothing.
+    fn level(&mut self, path: &str, text: String) -> String {
+        let is_level = |part: &str| {
+            let (target, level) = part.rsplit_once('=').unwrap_or(("all", part));
+            let blank = target.is_empty() || part.contains(char::is_whitespace);
+            !blank && LEVELS.iter().any(|known| level.eq_ignore_ascii_case(known))
+        };
+        if !text.split(',').all(is_level) {
+            self.mistakes.note(path, quoted(&text), Fault::NotALevel);
         }
         text
     }

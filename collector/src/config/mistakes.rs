@@ -48,6 +48,11 @@ pub enum Fault {
     NotAKeyPattern,
     #[error("no URL; write http:// or https:// and a host, for example http://127.0.0.1:4317")]
     NotAUrl,
+    #[error(
+        "no level, or one beside a comma; write off, error, warn, info, debug or trace, and where a part differs its \
+         target too, for example \"info,spanseal_collector=debug\""
+    )]
+    NotALevel,
     #[error("no signal in the list; name at least one of \"traces\", \"logs\" and \"metrics\"")]
     NoSignal,
     #[error(

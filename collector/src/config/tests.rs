@@ -227,3 +227,15 @@ fn takes_whole_keys_and_beginnings_of_keys_as_enrichment() {
     assert!(Config::default().seal.enrichment.iter().any(|pattern| pattern.matches("host.name")));
     assert!(!Config::default().seal.enrichment.iter().any(|pattern| pattern.matches("service.name")));
 }
+
+#[test]
+fn refuses_a_level_that_would_say_nothing() {
+    for level in ["info", "OFF", "warn,spanseal_collector=debug", "info,hyper=off", "3"] {
+        check(&format!("[log]\nlevel = '{level}'"), &[]);
+    }
+    for level in ["inof", "", "info,", "hyper=inof", "=info", "info,hyper", "info, hyper=off", "6"] {
+        let text = format!("[log]\nlevel = '{level}'");
+        let mistakes = Config::parse(&text).map(drop).unwrap_err().to_string();
+        assert!(mistakes.starts_with("log.level") && mistakes.contains("write off, error, warn"), "{mistakes}");
+    }
+}

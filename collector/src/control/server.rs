@@ -27,7 +27,8 @@ impl Control {
     /// When the socket cannot be made; `InvalidInput` when its path is longer than a socket's may be.
     pub(crate) fn bind(data: &Path, orders: Orders) -> io::Result<Self> {
         // The directory of the keys is the owner's alone, so nobody can open the socket before it has its mode.
-        let (draft, path) = (data.join("keys/control.sock"), socket(data));
+        // Its name there is shorter than the one that it gets, whose length is what the docs promise.
+        let (draft, path) = (data.join("keys/sock"), socket(data));
         remove(&draft)?;
         let listener = UnixListener::bind(&draft)?;
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;

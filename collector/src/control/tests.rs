@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Control, ControlError, carry_out, run, socket};
 use crate::config::Config;
+use crate::seal::subjects::SubjectFile;
 use crate::seal::{self, Order, Refused, Sealing};
 use crate::serve::{Health, Metrics};
 
@@ -25,8 +26,13 @@ fn hold(subject: &str) -> Order {
     Order::Hold { tenant: text("t"), subject: text(subject), placed_by: text("legal"), reason: text("case 7") }
 }
 
-fn erase(id: &str) -> Order {
-    Order::Erase { id: id.to_owned(), requested_by: "dpo".to_owned(), legal_basis: "GDPR 17".to_owned() }
+fn erase(id: &str, changes_seen: u64) -> Order {
+    let (requested_by, legal_basis) = ("dpo".to_owned(), "GDPR 17".to_owned());
+    Order::Erase { id: id.to_owned(), requested_by, legal_basis, changes_seen }
+}
+
+fn changes(data: &Path) -> u64 {
+    SubjectFile::open_reader(&data.join("subjects.sqlite")).unwrap().changes().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +47,7 @@ async fn carries_orders_out_while_a_collector_runs() {
 
     let held = carry_out(directory.path(), hold("attribute:alice")).await.unwrap();
     assert!(matches!(
-        carry_out(directory.path(), erase(&held.subject)).await,
+        carry_out(directory.path(), erase(&held.subject, 1)).await,
         Err(ControlError::Refused(Refused::Held(hold))) if hold.reason == "case 7"
     ));
     // One that says nothing, and one that says nothing of use, keep nobody else out.
@@ -54,7 +60,14 @@ async fn carries_orders_out_while_a_collector_runs() {
     assert!(answer.starts_with(r#"{"no_order":"#), "{answer}");
     let release = Order::Release { id: held.subject.clone(), released_by: "legal".into(), reason: "over".into() };
     carry_out(directory.path(), release).await.unwrap();
-    let erased = carry_out(directory.path(), erase(&held.subject)).await.unwrap();
+    // A hold on a trace, of which only whoever reads the log knows whose values are in it.
+    let seen = changes(directory.path());
+    carry_out(directory.path(), hold("trace:00")).await.unwrap();
+    for seen in [0, seen, seen + 2] {
+        let refused = carry_out(directory.path(), erase(&held.subject, seen)).await;
+        assert!(matches!(refused, Err(ControlError::Refused(Refused::Changed))), "{refused:?}");
+    }
+    let erased = carry_out(directory.path(), erase(&held.subject, seen + 1)).await.unwrap();
     assert_eq!(erased.subject, held.subject);
     assert!(erased.unix_nano > 0 && erased.event.contains('-'), "{erased:?}");
 
@@ -81,7 +94,7 @@ async fn opens_the_stream_itself_when_no_collector_runs() {
         Err(ControlError::Refused(Refused::Held(_)))
     ));
     assert!(matches!(
-        carry_out(directory.path(), erase(&"0".repeat(32))).await,
+        carry_out(directory.path(), erase(&"0".repeat(32), 1)).await,
         Err(ControlError::Refused(Refused::NoSubject))
     ));
     assert_eq!(held.event.split('-').count(), 2);

@@ -12,6 +12,8 @@ use spanseal_schemas::names;
 use spanseal_schemas::scan::{self, AnyValue};
 use spanseal_schemas::splice::Mark;
 
+use crate::text::hex;
+
 /// Attributes for one span: at most [`MARKS_MAX`], each value at most [`VALUE_BYTES_MAX`] bytes.
 ///
 /// Some backends lose or hide what is longer or of another type than text, number or boolean (design.md section 6).
@@ -119,10 +121,6 @@ fn verdict_name(verdict: i32) -> Option<&'static str> {
 fn reason_name(code: u32) -> String {
     let known = Reason::ALL.iter().find(|reason| u32::from(reason.code()) == code);
     known.map_or_else(|| code.to_string(), |reason| reason.name().to_owned())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const MARKS_MAX: usize = 20;

@@ -1,7 +1,5 @@
 //! What is cut out of a message before it is sealed: the values that are kept out, and what would not fit an event.
 
-use std::fmt::Write;
-
 use spanseal_ledger::batch::EVENT_BYTES_MAX;
 use spanseal_schemas::cut::{self, Hole, Shape};
 use spanseal_schemas::envelope::{self, SpanHead};
@@ -14,6 +12,7 @@ use super::payloads::{chunks, push_piece};
 use super::rejection::Rejection;
 use super::subjects::SubjectName;
 use crate::intake::Tenant;
+use crate::text::hex;
 
 /// The configured cuts.
 #[derive(Debug)]
@@ -128,14 +127,6 @@ fn text(value: &AnyValue<'_>) -> Option<String> {
         AnyValue::Bool(bool) => Some(bool.to_string()),
         _ => None,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// A message that nothing is cut out of must fit as it is.

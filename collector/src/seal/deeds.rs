@@ -2,7 +2,8 @@
 //!
 //! The writes, in this order; start-up, a retry and the order itself take the same path ([`Stream::pay_now`]).
 //! Of several streams the first carries orders out and tells of them:
-//! 1. What may fail: the subject, a hold, space for the event. A refusal here leaves no trace.
+//! 1. What may fail: the subject, a hold, space for the event; for an erasure, a change since whoever asks looked for holds
+//!    on traces. A refusal here leaves no trace.
 //! 2. In one transaction of the subjects' file: the change (of an erasure: the key is overwritten, its name and id are
 //!    deleted), and the event that says so, which is owed to the ledger from now on. A crash before it leaves everything
 //!    as it was; after it, an event that start-up finds to be owed. So no key is gone without an event, and no event says
@@ -25,9 +26,10 @@ use spanseal_schemas::kind;
 
 use super::epoch::Resumed;
 use super::moment::Moment;
-use super::orders::{Done, Order, Refused, chain, hex};
+use super::orders::{Done, Order, Refused};
 use super::stream::{Stream, StreamError};
 use super::subjects::{Change, Hold, Known, Owed, SubjectName, Subjects, SubjectsError};
+use crate::text::{chain, hex};
 
 /// When the ledger is told what it is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +208,15 @@ impl Stream {
         order.check()?;
         let unix_nano = now.wall_unix_nano.max(self.stream_nanos);
         let (known, change) = match order {
-            Order::Erase { id, .. } => (self.known(id)?, Change::Destroy),
+            Order::Erase { id, changes_seen, .. } => {
+                let known = self.known(id)?;
+                // Orders come one after the other on this thread, so none can come between.
+                let changes = self.subjects.changes().map_err(|error| Refused::failed(&error))?;
+                match &known.hold {
+                    None if changes != *changes_seen => return Err(Refused::Changed),
+                    _ => (known, Change::Destroy),
+                }
+            }
             Order::Hold { tenant, subject, placed_by, reason } => {
                 let name = SubjectName { tenant: tenant.clone(), subject: subject.clone() };
                 let hold = Hold { placed_by: placed_by.clone(), reason: reason.clone(), since_unix_nano: unix_nano };

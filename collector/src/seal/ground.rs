@@ -16,8 +16,10 @@ use spanseal_log::{
 
 use super::keys::Keys;
 use super::moment::Moment;
+use super::past::warn_of_torn;
 use super::root::RootLog;
 use super::start::StartError;
+use crate::text::hex;
 
 /// The data directory, open for writing.
 pub(crate) struct Ground {
@@ -42,6 +44,12 @@ impl Ground {
         now: &Moment,
     ) -> Result<Self, StartError> {
         let (dir, lock) = DataDir::open_to_write(storage, path)?;
+        if dir.is_open_to_others()? {
+            tracing::warn!(
+                dir = %dir.root().display(),
+                "the data directory can be entered by others: run chmod 700 on it, unless they are meant to read spans"
+            );
+        }
         let (recovered, state) = read_root(&dir)?;
         let deployment = settle_name(&dir, &state, name)?;
         let keys = Arc::new(Keys::open(&dir, deployment, state.size() == 0)?);
@@ -64,6 +72,7 @@ fn read_root(dir: &DataDir) -> Result<(Recovered, RootState), StartError> {
     // Its checkpoint is signed after the leaves are durable, but what may be trusted of it shows only with the keys. So
     // everything in the last segment is made durable again: a few leaves since the last start.
     let recovered = recover(dir.storage(), &path, &Owner::RootLog, 0).map_err(StartError::RootUnreadable)?;
+    warn_of_torn(&Owner::RootLog, &recovered);
     let mut verifier = RootVerifier::new(None);
     let mut reader = Reader::open(dir.shared_storage(), &path, Owner::RootLog, 0)?;
     while let Some(item) = reader.read_next()? {
@@ -105,7 +114,7 @@ fn settle_name(dir: &DataDir, state: &RootState, asked: Option<&str>) -> Result<
 fn name_by_chance() -> Result<String, getrandom::Error> {
     let mut chance = [0; 6];
     getrandom::fill(&mut chance)?;
-    Ok(chance.iter().fold("local-".to_owned(), |name, byte| name + &format!("{byte:02x}")))
+    Ok(format!("local-{}", hex(&chance)))
 }
 
 /// The keys in the directory are those that the root log has in force.

@@ -7,6 +7,7 @@ use spanseal_schemas::kind;
 use tokio::sync::oneshot;
 
 use super::subjects::{Hold, Known};
+use crate::text::{chain, hex};
 
 /// What is to be done with a subject. Ids are hex.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,10 @@ pub enum Order {
         id: String,
         requested_by: String,
         legal_basis: String,
+        /// [`super::subjects::SubjectFile::changes`] of before it was looked for holds in the way. Which traces have the
+        /// subject's values only readers of the log know, so whoever asks looks, and the stream's thread refuses when
+        /// anything was changed since.
+        changes_seen: u64,
     },
     /// Keeps the key from being destroyed; one is made for a subject that has none yet.
     Hold {
@@ -51,6 +56,8 @@ pub enum Refused {
     NoSubject,
     #[error("a legal hold is on it, placed by {}: {}", .0.placed_by, .0.reason)]
     Held(Hold),
+    #[error("a hold was placed or something was erased since holds were looked for: look again")]
+    Changed,
     #[error("no legal hold is on it")]
     NotHeld,
     #[error("{what} is empty, longer than {TEXT_BYTES_MAX} bytes, or has control characters")]
@@ -155,22 +162,6 @@ fn encoded(kind: u8, message: &impl Message) -> Vec<u8> {
     let mut event = vec![kind];
     event.extend(message.encode_to_vec());
     event
-}
-
-/// Returns an error and what caused it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-pub(super) fn hex(id: &[u8; 16]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The finding that a subject's key must not be destroyed.

@@ -51,6 +51,22 @@ pub enum Unsound {
     Elsewhere { size: u64, expected: u64 },
 }
 
+/// Says that a log ends in a record that is not whole. No checkpoint covers it; but also who changes a byte behind the last
+/// checkpoint leaves one, and nobody can tell the two apart later.
+pub(super) fn warn_of_torn(log: &Owner, recovered: &Recovered) {
+    if recovered.torn_bytes > 0 {
+        let log = match log {
+            Owner::RootLog => "rootlog".to_owned(),
+            Owner::Stream(stream) => stream.to_string(),
+        };
+        tracing::warn!(
+            log,
+            bytes = recovered.torn_bytes,
+            "the log ends in an incomplete record that no checkpoint covers: an interrupted write, unless somebody changed it"
+        );
+    }
+}
+
 impl Reading<'_> {
     /// Returns the size that was signed as durable, at least: the log must reach it.
     pub(crate) fn claimed_size(&self, stream: &StreamRoot) -> u64 {
@@ -69,7 +85,10 @@ impl Reading<'_> {
         let (owner, path) = (Owner::Stream(stream.stream), self.dir.log(&Owner::Stream(stream.stream)));
         let claimed = self.claimed_size(stream);
         let (end, unrecoverable) = match recover(self.dir.storage(), &path, &owner, claimed) {
-            Ok(recovered) => (End::of(&recovered), None),
+            Ok(recovered) => {
+                warn_of_torn(&owner, &recovered);
+                (End::of(&recovered), None)
+            }
             Err(RecoverError::Io(error)) => return Err(error),
             Err(error) => (End { size: claimed, wall: 0 }, Some(Unsound::Unrecoverable(error))),
         };

@@ -56,7 +56,7 @@ fn honest() -> Vec<Vector> {
             ),
         Case::base().edit(|log| log.streams[0].torn_bytes = 100).vector(
             "torn_tail",
-            "The writer died within a write that it never acknowledged.",
+            "The writer died within a write, and no checkpoint covers it.",
             Expect { code: Some("torn_tail"), stream: Some(S), index: Some(10), ..Expect::ok(6) },
         ),
     ]

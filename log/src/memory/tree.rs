@@ -5,8 +5,6 @@ use std::io;
 use std::ops::Range;
 use std::path::{Component, Path};
 
-use crate::storage::Access;
-
 /// All inodes; the first is the root directory.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -22,7 +20,6 @@ pub(super) enum Inode {
 
 #[derive(Debug)]
 pub(super) struct FileNode {
-    pub(super) access: Access,
     /// What processes read.
     pub(super) bytes: Vec<u8>,
     /// What the disk has.
@@ -164,7 +161,7 @@ impl Tree {
         bytes
     }
 
-    fn lookup(&self, path: &Path) -> io::Result<usize> {
+    pub(super) fn lookup(&self, path: &Path) -> io::Result<usize> {
         let mut id = 0;
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
@@ -186,8 +183,8 @@ impl Tree {
 }
 
 impl Inode {
-    pub(super) fn file(access: Access) -> Inode {
-        Inode::File(FileNode { access, bytes: Vec::new(), durable: Vec::new(), dirty: Vec::new(), allocated: 0 })
+    pub(super) fn file() -> Inode {
+        Inode::File(FileNode { bytes: Vec::new(), durable: Vec::new(), dirty: Vec::new(), allocated: 0 })
     }
 
     pub(super) fn dir() -> Inode {

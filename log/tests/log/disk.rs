@@ -13,7 +13,7 @@ use crate::support::{STREAM, Spot, memory};
 #[track_caller]
 fn check_storage(storage: &dyn Storage, dir: &Path) {
     let (one, two) = (dir.join("one"), dir.join("two"));
-    let file = storage.create(&one, Access::Shared).unwrap();
+    let file = storage.create(&one).unwrap();
     file.write_at(b"hello", 0).unwrap();
     file.write_at(b"log", 8).unwrap();
     file.sync().unwrap();
@@ -26,10 +26,10 @@ fn check_storage(storage: &dyn Storage, dir: &Path) {
     file.truncate(4).unwrap();
     assert_eq!(spanseal_log::read_file(storage, &one, 4).unwrap(), b"hell");
     assert!(spanseal_log::read_file(storage, &one, 3).is_err());
-    assert_eq!(storage.create(&one, Access::Shared).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(storage.create(&one).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
     assert_eq!(storage.open(&two).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     assert_eq!(storage.remove(&two).unwrap_err().kind(), std::io::ErrorKind::NotFound);
-    storage.create(&two, Access::Private).unwrap().allocate(5_000).unwrap();
+    storage.create(&two).unwrap().allocate(5_000).unwrap();
     assert_eq!(storage.open(&two).unwrap().size().unwrap(), 5_000);
     assert_eq!(storage.access(&two).unwrap(), Access::Private);
     storage.rename(&one, &two).unwrap();
@@ -75,7 +75,7 @@ fn check_writes(address: impl Fn(u64) -> usize) {
     };
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("file");
-    let file = Disk.create(&path, Access::Shared).unwrap();
+    let file = Disk.create(&path).unwrap();
     let reader = Disk.open(&path).unwrap();
     let mut expected = Vec::new();
     let sizes = [1, 4095, 200_000, 131_072, 4096, 5_000_001, 7, 131_071, 2 << 20, 4_090, 131_078, 300_000];
@@ -134,7 +134,7 @@ fn a_log_is_the_same_in_memory_and_on_disk() {
 #[test]
 fn private_files_and_directories_are_the_owners_alone() {
     let temp = tempfile::tempdir().unwrap();
-    Disk.create(&temp.path().join("key"), Access::Private).unwrap();
+    Disk.create(&temp.path().join("key")).unwrap();
     Disk.create_dir(&temp.path().join("keys"), Access::Private).unwrap();
     for (name, mode) in [("key", 0o600), ("keys", 0o700)] {
         let permissions = std::fs::metadata(temp.path().join(name)).unwrap().permissions();

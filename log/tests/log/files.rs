@@ -132,7 +132,7 @@ fn what_is_no_key_is_refused() {
     {
         let memory = Memory::new();
         let path = Path::new("a.key");
-        let file = memory.create(path, spanseal_log::Access::Private).unwrap();
+        let file = memory.create(path).unwrap();
         file.write_at(text.as_bytes(), 0).unwrap();
         assert!(load_key(&memory, path).is_err(), "{text:?}");
     }

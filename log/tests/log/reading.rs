@@ -31,7 +31,7 @@ fn put(spot: &Spot, memory: &Memory, start: &SegmentStart, records: &[&[u8]]) {
         // It may be there.
         let _ = memory.create_dir(dir, Access::Shared);
     }
-    let _ = memory.create(&path, Access::Shared);
+    let _ = memory.create(&path);
     memory.overwrite(&path, &[&start.encode(&spot.owner)[..], &records.concat()].concat()).unwrap();
 }
 

@@ -10,6 +10,7 @@ mod chunk;
 mod content;
 mod going_on;
 mod kinds;
+mod notes;
 mod payloads;
 mod references;
 mod report;
@@ -35,6 +36,7 @@ use resume::ResumeFile;
 use root_log::RootCheck;
 use stream::StreamChecked;
 
+pub use notes::{Note, Notes};
 pub use report::{CheckpointLine, Finding, Report, Resumed, RootLogReport, StreamReport, Totals};
 
 /// What a verification rests on.
@@ -141,7 +143,9 @@ impl Reading<'_> {
         let mut ledger = LedgerReport::new(&root, reports, freshness);
         note_tails(&mut ledger, root_tails, &tails);
         let report = Report::new(&ledger, root.deployment().map(ToString::to_string), totals);
-        Ok(Report { resumed, started_over: file.map(|file| file.started_over).unwrap_or_default(), ..report })
+        let verified = Notes::verified(&ledger, root_note, notes);
+        let started_over = file.map(|file| file.started_over).unwrap_or_default();
+        Ok(Report { resumed, started_over, verified, ..report })
     }
 
     fn resume_file(&self, root: &RootState) -> Result<Option<ResumeFile>, CheckError> {

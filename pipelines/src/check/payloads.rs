@@ -1,5 +1,5 @@
 //! Payload records and the events that list them (format.md section 15): a record stands before the batch that lists it,
-//! in the same segment; one that nothing lists does not belong there; one that is not there was erased or has expired.
+//! in the same segment; one that nothing lists does not belong there; one that is not there was taken away.
 
 use std::collections::{HashMap, HashSet};
 

@@ -7,6 +7,7 @@ use spanseal_ledger::StreamId;
 use spanseal_ledger::verify::{Class, Code, Detail, Fault, Report as LedgerReport, StreamReport as LedgerStream};
 
 use super::content::{ContentCounts, KINDS, VERDICTS};
+use super::notes::Notes;
 use crate::words::verdict_name;
 use spanseal_schemas::kind;
 
@@ -38,6 +39,8 @@ pub struct Report {
     /// Findings that are not listed.
     pub unlisted: u64,
     pub totals: Totals,
+    #[serde(skip)]
+    pub verified: Notes,
 }
 
 /// A stream that was gone on with.
@@ -150,6 +153,7 @@ impl Report {
             notes: findings(&ledger.faults.notes),
             unlisted: ledger.faults.unlisted,
             totals,
+            verified: Notes::default(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Said {
     pub(crate) parent: Option<[u8; 8]>,
     /// Index of the resource event, whose attributes are the span's as well.
     pub(crate) resource: Option<u64>,
+    /// Index of the event that holds its scope.
+    pub(crate) scope: Option<u64>,
     pub(crate) received: Option<u64>,
     /// Of the span; of other events, their own time.
     pub(crate) start: u64,
@@ -41,6 +43,13 @@ pub(crate) struct Said {
     pub(crate) payloads: Vec<Hash>,
     /// The subject whose key it says was destroyed.
     pub(crate) erased: Option<[u8; 16]>,
+}
+
+impl Said {
+    /// Returns the indices of the events that hold its resource and its scope.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = u64> {
+        self.resource.into_iter().chain(self.scope)
+    }
 }
 
 /// Is called with each attribute that can be searched for, of the span, or of the resource when the event is one.
@@ -75,7 +84,7 @@ fn span(body: &[u8], attributes: Attributes<'_>) -> Option<Said> {
     let mut said = sealed_span(event.span, &event.cuts, attributes);
     said.received = Some(event.received_unix_nano);
     said.verdict = Some(event.assessment.as_ref().map_or(0, |assessment| assessment.verdict));
-    said.resource = Some(event.resource);
+    (said.resource, said.scope) = (Some(event.resource), Some(event.scope));
     said.payloads = event.payloads.iter().map(|id| **id).collect();
     Some(said)
 }
@@ -83,7 +92,7 @@ fn span(body: &[u8], attributes: Attributes<'_>) -> Option<Said> {
 fn conflict(event: ConflictEvent, attributes: Attributes<'_>) -> Said {
     let mut said = sealed_span(&event.span, &event.cuts, attributes);
     said.received = Some(event.received_unix_nano);
-    said.resource = Some(event.resource);
+    (said.resource, said.scope) = (Some(event.resource), Some(event.scope));
     said.payloads = hashes(&event.payloads);
     said.about.extend(event.first);
     said

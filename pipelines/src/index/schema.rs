@@ -47,7 +47,7 @@ pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
          CREATE TABLE subject(
            subject BLOB NOT NULL, id INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL, trace BLOB,
            PRIMARY KEY(subject, records, id)) WITHOUT ROWID;
-         CREATE INDEX subject_trace ON subject(trace) WHERE trace IS NOT NULL;
+         CREATE INDEX subject_event ON subject(id);
          CREATE TABLE run(
            stream INTEGER NOT NULL, height INTEGER NOT NULL, number INTEGER NOT NULL, root BLOB NOT NULL,
            PRIMARY KEY(stream, height, number)) WITHOUT ROWID;

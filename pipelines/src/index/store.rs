@@ -1,6 +1,8 @@
 //! Rows in and out of the index's tables, one transaction at a time.
 
+use std::fs::OpenOptions;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -109,6 +111,8 @@ pub(crate) struct FaultRow {
 impl Store {
     /// Opens the index at the path, or makes it; `None` when what is there is of another version.
     pub(crate) fn open(path: &Path, upkeep: Upkeep) -> rusqlite::Result<Option<Self>> {
+        // Its owner's alone, as its WAL is then. Why it cannot be made, SQLite says.
+        let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let connection = Connection::open_with_flags(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_URI)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;

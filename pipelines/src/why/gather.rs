@@ -32,7 +32,7 @@ pub(super) fn indexed_trace(index: &Index, trace: &[u8; 16]) -> rusqlite::Result
     Ok(events)
 }
 
-pub(super) fn event_of(index: &Index, row: i64) -> rusqlite::Result<Option<EventId>> {
+pub(crate) fn event_of(index: &Index, row: i64) -> rusqlite::Result<Option<EventId>> {
     let Some((first_row, batch)) = batch_of(index.connection(), row)? else { return Ok(None) };
     let mut select = index.connection().prepare_cached("SELECT id FROM stream WHERE ordinal = ?")?;
     let stream: Option<[u8; 16]> = select.query_row([batch.stream], |row| row.get(0)).optional()?;
@@ -70,7 +70,7 @@ pub(super) fn unindexed_trace(
 }
 
 /// Opens a stream at an index, by way of the last batch that is indexed: its place is known, that of the next is not.
-fn reader_at(data: &DataDir, index: Option<&Index>, stream: StreamId, from: u64) -> io::Result<Reader> {
+pub(crate) fn reader_at(data: &DataDir, index: Option<&Index>, stream: StreamId, from: u64) -> io::Result<Reader> {
     let owner = Owner::Stream(stream);
     let (storage, dir) = (data.shared_storage(), data.log(&owner));
     let last =

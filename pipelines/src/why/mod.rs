@@ -35,7 +35,7 @@ use crate::hex;
 use crate::index::{Index, OpenError};
 use explain::{Explained, Explainer, SealedSpan};
 use gather::Events;
-pub(crate) use gather::trace_of;
+pub(crate) use gather::{event_of, reader_at, trace_of};
 use prove::Prover;
 
 /// What is asked about.

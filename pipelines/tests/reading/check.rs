@@ -228,7 +228,7 @@ fn names_a_payload_record_that_no_event_lists() {
 }
 
 #[test]
-fn notes_a_payload_that_is_not_there() {
+fn cannot_check_a_payload_that_is_not_there() {
     let mut world = World::with_stream();
     let refs = world.refs(0);
     let event = SpanEvent {
@@ -243,9 +243,10 @@ fn notes_a_payload_that_is_not_there() {
     };
     let index = world.seal(0, &[(kind::SPAN, event.encode_to_vec())]);
     world.checkpoint();
-    let report = holds(&world);
+    let report = report(&world);
+    assert_eq!(report.exit_code, 2, "what it said cannot be looked at: {report:#?}");
     assert_eq!(
-        report.notes.iter().map(|note| (note.code, note.index)).collect::<Vec<_>>(),
+        report.unchecked.iter().map(|note| (note.code, note.index)).collect::<Vec<_>>(),
         [("payload_missing", Some(index))]
     );
 }

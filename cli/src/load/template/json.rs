@@ -1,11 +1,11 @@
 //! The same requests as OTLP/JSON: hex ids, camelCase, 64-bit numbers as strings.
 
-use std::fmt::Write as _;
-
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::json;
+
+use crate::text::hex;
 
 /// Returns the request in OTLP/JSON, fields in the order of protobuf's.
 pub(super) fn encode(request: &ExportTraceServiceRequest) -> Vec<u8> {
@@ -23,15 +23,6 @@ pub(super) fn encode(request: &ExportTraceServiceRequest) -> Vec<u8> {
 
 fn list<T>(elements: &[T], encode: impl Fn(&T) -> String) -> String {
     format!("[{}]", elements.iter().map(encode).collect::<Vec<_>>().join(","))
-}
-
-/// Returns bytes in hex, as ids stand in OTLP/JSON.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Returns a time in decimal, 19 digits as the times of this century have.

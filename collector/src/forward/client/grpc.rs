@@ -16,6 +16,7 @@ use tonic::{Request, Status};
 use super::super::settings::Backend;
 use super::{Failure, Taken};
 use crate::signal::Signal;
+use crate::text::chain;
 
 #[derive(Clone)]
 pub(in super::super) struct GrpcClient {
@@ -41,6 +42,7 @@ impl GrpcClient {
     }
 
     pub(super) async fn export(&mut self, signal: Signal, message: Bytes) -> Result<Taken, Failure> {
+        // The causes matter: the outermost says no more than "transport error".
         self.service.ready().await.map_err(|error| Failure::Transport(chain(&error)))?;
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
@@ -48,17 +50,6 @@ impl GrpcClient {
         let response = self.service.unary(request, path, RawCodec).await.map_err(Failure::Status)?;
         Ok(Taken::of(response.into_inner()))
     }
-}
-
-/// The causes matter here: the outermost says no more than "transport error".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Writes a message that is encoded already, and reads the answer.

@@ -92,6 +92,17 @@ impl SubjectFile {
         self.select("where ?1 and hold.id is not null order by hold.since_unix_nano", true)
     }
 
+    /// Returns how many changes were ever made: erasures, holds and releases. Each adds one in its own transaction, since
+    /// the event that it owes gets a number that is never given again.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn changes(&self) -> Result<u64, SubjectsError> {
+        let select = "select seq from sqlite_sequence where name = 'owed'";
+        let number: Option<i64> = self.connection.query_row(select, [], |row| row.get(0)).optional()?;
+        Ok(number.unwrap_or_default().cast_unsigned())
+    }
+
     fn select(&self, which: &str, value: impl rusqlite::ToSql) -> Result<Vec<Known>, SubjectsError> {
         let select = format!(
             "select subject.id, tenant, subject, placed_by, reason, since_unix_nano
@@ -121,6 +132,10 @@ impl Subjects for SubjectFile {
 
     fn known(&self, id: &[u8; 16]) -> Result<Option<Known>, SubjectsError> {
         SubjectFile::known(self, id)
+    }
+
+    fn changes(&self) -> Result<u64, SubjectsError> {
+        SubjectFile::changes(self)
     }
 
     fn change(&mut self, id: &[u8; 16], change: &Change, owed: &Owed) -> Result<(), SubjectsError> {
@@ -316,6 +331,24 @@ mod tests {
         assert!(again.find(&[0; 16]).unwrap().is_none());
         let tenants: Vec<_> = reader.named("trace:1").unwrap().into_iter().map(|known| known.name.tenant).collect();
         assert_eq!(tenants, ["a", "b"]);
+    }
+
+    #[test]
+    fn counts_changes_whether_or_not_the_ledger_was_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("subjects.sqlite");
+        let mut subjects = SubjectFile::open(&path).unwrap();
+        let key = subjects.obtain(&[name("a", "trace:1")]).unwrap().remove(&name("a", "trace:1")).unwrap();
+        assert_eq!(subjects.changes().unwrap(), 0);
+        let hold = Hold { placed_by: "legal".to_owned(), reason: "case 7".to_owned(), since_unix_nano: 1 };
+        for (n, change) in [Change::Hold(hold), Change::Release, Change::Destroy].iter().enumerate() {
+            subjects.change(&key.id, change, &owed()).unwrap();
+            let number = subjects.owed().unwrap()[0].0;
+            subjects.settle(number).unwrap();
+            drop(subjects);
+            subjects = SubjectFile::open(&path).unwrap();
+            assert_eq!(SubjectFile::open_reader(&path).unwrap().changes().unwrap(), n as u64 + 1);
+        }
     }
 
     /// 2 is FULL: each commit syncs the write-ahead log, the first one its name as well (`tests/real/strace.py` looks).

@@ -67,6 +67,11 @@ impl SubjectMemory {
         self.disk.lock().unwrap().operations
     }
 
+    /// As [`Subjects::changes`], and never fails.
+    pub(crate) fn changes_made(&self) -> u64 {
+        self.disk.lock().unwrap().numbers.cast_unsigned()
+    }
+
     /// Returns the subject of a name.
     pub(crate) fn named(&self, subject: &str) -> Option<SubjectKey> {
         let files = self.disk.lock().unwrap();
@@ -132,6 +137,10 @@ impl Subjects for SubjectMemory {
             let (name, key) = files.keys.iter().find(|(_, key)| key.id == *id)?;
             Some(Known { id: key.id, name: name.clone(), hold: files.holds.get(id).cloned() })
         })
+    }
+
+    fn changes(&self) -> Result<u64, SubjectsError> {
+        self.operation(|files| files.numbers.cast_unsigned())
     }
 
     fn change(&mut self, id: &[u8; 16], change: &Change, owed: &Owed) -> Result<(), SubjectsError> {

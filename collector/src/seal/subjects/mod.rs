@@ -120,6 +120,9 @@ pub(crate) trait Subjects: Send {
     /// Returns what is known of the subject with an id, unless its key was destroyed.
     fn known(&self, id: &[u8; 16]) -> Result<Option<Known>, SubjectsError>;
 
+    /// Returns how many changes were ever made.
+    fn changes(&self) -> Result<u64, SubjectsError>;
+
     /// Makes a change and notes the event that says so; both are durable when it returns, and neither when it fails.
     fn change(&mut self, id: &[u8; 16], change: &Change, owed: &Owed) -> Result<(), SubjectsError>;
 

@@ -41,6 +41,10 @@ impl Subjects for SharedSubjects {
         self.lock().known(id)
     }
 
+    fn changes(&self) -> Result<u64, SubjectsError> {
+        self.lock().changes()
+    }
+
     fn change(&mut self, id: &[u8; 16], change: &Change, owed: &Owed) -> Result<(), SubjectsError> {
         self.lock().change(id, change, owed)
     }

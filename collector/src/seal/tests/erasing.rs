@@ -31,8 +31,10 @@ fn hex(id: &[u8; 16]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// As if nothing had been changed before.
 fn erase(key: &SubjectKey) -> Order {
-    Order::Erase { id: hex(&key.id), requested_by: "dpo@acme.example".into(), legal_basis: "GDPR article 17".into() }
+    let (requested_by, legal_basis) = ("dpo@acme.example".into(), "GDPR article 17".into());
+    Order::Erase { id: hex(&key.id), requested_by, legal_basis, changes_seen: 0 }
 }
 
 fn hold(number: u64) -> Order {
@@ -66,8 +68,16 @@ impl Scene {
         Self { world, process: Some(process), key }
     }
 
-    /// Has an order carried out; `None` when the process cannot go on.
+    /// Has an order carried out by somebody who has seen every change; `None` when the process cannot go on.
     fn order(&mut self, order: &Order) -> Option<Result<Done, Refused>> {
+        let mut order = order.clone();
+        if let Order::Erase { changes_seen, .. } = &mut order {
+            *changes_seen = self.world.subjects.changes_made();
+        }
+        self.order_as_it_is(&order)
+    }
+
+    fn order_as_it_is(&mut self, order: &Order) -> Option<Result<Done, Refused>> {
         self.world.pass(Duration::from_millis(1));
         self.process.as_mut().unwrap().streams[0].obey(order, &self.world.now).ok()
     }
@@ -267,17 +277,32 @@ fn a_subject_that_nothing_was_cut_for_can_be_held() {
     assert!(matches!(scene.order(&erase(&key)).unwrap(), Err(Refused::Held(_))));
 }
 
+/// Whose values are in a held trace, only whoever reads the log knows: so nothing may come between looking and erasing.
+#[test]
+fn an_erasure_is_refused_when_a_hold_has_come_since_it_was_looked_for() {
+    let mut scene = Scene::new();
+    let order = erase(&scene.key.clone());
+    scene.order(&hold(2)).unwrap().unwrap();
+    assert_eq!(scene.order_as_it_is(&order).unwrap(), Err(Refused::Changed));
+    scene.die(true);
+    scene.process = Some(scene.world.must_start());
+    assert_eq!(scene.order_as_it_is(&order).unwrap(), Err(Refused::Changed), "also after a restart");
+    assert!(scene.is_readable() && !Refused::Changed.is_final());
+    scene.complete();
+}
+
 #[test]
 fn what_would_make_no_event_is_refused() {
     let mut scene = Scene::new();
     let id = hex(&scene.key.id);
     for (requested_by, legal_basis) in [("", "b"), ("a", " "), ("a\n", "b"), ("a", &"b".repeat(1025)[..])] {
         let (requested_by, legal_basis) = (requested_by.to_owned(), legal_basis.to_owned());
-        let order = Order::Erase { id: id.clone(), requested_by, legal_basis };
+        let order = Order::Erase { id: id.clone(), requested_by, legal_basis, changes_seen: 0 };
         assert!(matches!(scene.order(&order).unwrap(), Err(Refused::Text { .. })), "{order:?}");
     }
     for id in ["", "x", &id.replace(|_: char| true, "0")] {
-        let order = Order::Erase { id: id.to_owned(), requested_by: "a".into(), legal_basis: "b".into() };
+        let (requested_by, legal_basis) = ("a".into(), "b".into());
+        let order = Order::Erase { id: id.to_owned(), requested_by, legal_basis, changes_seen: 0 };
         assert_eq!(scene.order(&order).unwrap(), Err(Refused::NoSubject));
     }
     assert!(scene.is_readable());
