@@ -155,6 +155,7 @@ pub struct Forward {
     /// What it gets: at least one, each once.
     pub signals: Vec<Signal>,
     pub headers: Vec<Header>,
+    pub compression: Compression,
     /// For one request.
     pub timeout: Duration,
     /// Becomes `spanseal.url`, with `{event}` replaced by the event id; `None`: no such attribute.
@@ -165,6 +166,13 @@ pub struct Forward {
 pub enum Protocol {
     Grpc,
     Http,
+}
+
+/// How requests to a backend are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    None,
+    Gzip,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,13 +50,15 @@ proptest! {
     fn a_request_holds_each_span_with_its_origin(parts in vec((0..3usize, 0..3usize, support::spans()), 0..9),
                                                  resources in vec((support::resources(), word()), 3),
                                                  scopes in vec((support::scopes(), word()), 3), marks in marks()) {
+        let resource_bytes: Vec<_> = resources.iter().map(|(resource, _)| resource.encode_to_vec()).collect();
+        let scope_bytes: Vec<_> = scopes.iter().map(|(scope, _)| scope.encode_to_vec()).collect();
         let mut builder = RequestBuilder::new();
         let mut model = Model::default();
         let marks_given = given(&marks);
         for (resource, scope, span) in parts {
+            let (resource_bytes, scope_bytes) = (&resource_bytes[resource], &scope_bytes[scope]);
             let ((resource, resource_schema_url), (scope, scope_schema_url)) = (&resources[resource], &scopes[scope]);
-            let (resource_bytes, scope_bytes) = (resource.encode_to_vec(), scope.encode_to_vec());
-            let origin = Origin { resource: &resource_bytes, resource_schema_url, scope: &scope_bytes, scope_schema_url };
+            let origin = Origin { resource: resource_bytes, resource_schema_url, scope: scope_bytes, scope_schema_url };
             builder.push(&origin, &span.encode_to_vec(), &marks_given);
             model.push((resource, resource_schema_url), (scope, scope_schema_url), expected(span, &marks));
         }
@@ -86,9 +88,9 @@ fn reserved_names_are_left_out_everywhere_backends_look() {
     .concat();
     assert_eq!(mark(&span, &[]), left);
 
-    let mut builder = RequestBuilder::new();
     let resource = [field(1, &reserved), field(1, &other)].concat();
     let scope = [field(1, b"name"), field(3, &reserved)].concat();
+    let mut builder = RequestBuilder::new();
     builder.push(
         &Origin { resource: &resource, resource_schema_url: "", scope: &scope, scope_schema_url: "" },
         &span,

@@ -196,6 +196,7 @@ pub(super) struct Forward {
     pub(super) endpoint: Option<String>,
     pub(super) protocol: Protocol,
     pub(super) signals: Vec<Signal>,
+    pub(super) compression: Compression,
     pub(super) timeout_seconds: u64,
     pub(super) event_url: Option<String>,
     pub(super) header: Vec<Header>,
@@ -208,6 +209,7 @@ impl Default for Forward {
             endpoint: None,
             protocol: Protocol::Grpc,
             signals: Signal::ALL.to_vec(),
+            compression: Compression::None,
             timeout_seconds: 10,
             event_url: None,
             header: Vec::new(),
@@ -220,6 +222,13 @@ impl Default for Forward {
 pub(super) enum Protocol {
     Grpc,
     Http,
+}
+
+#[derive(Deserialize, Serialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Compression {
+    None,
+    Gzip,
 }
 
 #[derive(Deserialize, Serialize, Default)]

@@ -166,6 +166,10 @@ fn refuses_each_backend_that_cannot_be_used() {
              `metrics`",
         ),
         (
+            "name = 'b'\nendpoint = 'http://h'\ncompression = 'zstd'",
+            "forward[0].compression = \"zstd\": not `none` or `gzip`; write `none` or `gzip`",
+        ),
+        (
             "name = 'b'\nendpoint = 'http://h/ingest'\nprotocol = 'http'",
             "forward[0].endpoint = \"http://h/ingest\": where logs and metrics go cannot be told from this path; end it in \
              /v1/traces, or set signals = [\"traces\"]",

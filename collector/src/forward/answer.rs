@@ -17,6 +17,9 @@ pub(super) enum Answer {
     Later { after: Option<Duration>, reason: String },
     /// The same again will not help, fewer spans at once may.
     TooLarge { reason: String },
+    /// Overload or a limit of size, which the answer does not tell: RESOURCE_EXHAUSTED without RetryInfo. The
+    /// specification calls it final; backends throttle with it all the same.
+    Exhausted { reason: String },
     /// Refused for good: some span in it is not to the backend's liking.
     Refused { reason: String },
     /// An error of the backend's own, which may pass or may be what this request does to it.
@@ -51,12 +54,13 @@ impl Answer {
     /// permission, no such service) is sent again as well: the log keeps the spans until then.
     pub(super) fn of_status(status: &Status) -> Self {
         let reason = format!("{:?}: {}", status.code(), status.message());
-        let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        let retry = status.get_details_retry_info();
         if retry.is_some() || std::error::Error::source(status).is_some() {
-            return Self::Later { after: retry, reason };
+            return Self::Later { after: retry.and_then(|info| info.retry_delay), reason };
         }
         match status.code() {
             Code::ResourceExhausted | Code::OutOfRange if speaks_of_size(status.message()) => Self::TooLarge { reason },
+            Code::ResourceExhausted => Self::Exhausted { reason },
             Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => Self::Refused { reason },
             Code::Internal | Code::Unknown | Code::DataLoss => Self::Failed { reason },
             _ => Self::later(reason),
@@ -75,12 +79,15 @@ impl Answer {
     }
 }
 
-/// Whether the message of RESOURCE_EXHAUSTED (grpc-go, grpc-java) or OUT_OF_RANGE (tonic) is about the request's size.
-/// Otherwise it is overload, which some backends state without the RetryInfo that the specification asks for.
+/// Whether the message of RESOURCE_EXHAUSTED (grpc-go, grpc-java, .NET, Spanseal) or OUT_OF_RANGE (tonic) is about the
+/// request's size. Other words cost time, not spans: see [`Answer::Exhausted`].
 fn speaks_of_size(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["larger than", "too large", "exceeds maximum", "exceeded maximum"].iter().any(|words| message.contains(words))
+    SIZE_WORDS.iter().any(|words| message.contains(words))
 }
+
+const SIZE_WORDS: [&str; 6] =
+    ["larger than", "too large", "exceeds maximum", "exceeded maximum", "exceeds the maximum", "request is over"];
 
 /// Reads `Retry-After` in seconds; its form with a date is not used by OTLP backends and counts as absent.
 fn seconds(value: &str) -> Option<Duration> {
@@ -103,7 +110,11 @@ mod tests {
             check_status(&Status::new(code, "no"), "Later");
         }
         check_status(&Status::unimplemented("unknown service"), "Later");
-        check_status(&Status::resource_exhausted("quota of the tenant is used up"), "Later { after: None");
+    }
+
+    #[test]
+    fn leaves_open_what_is_exhausted_without_retry_info() {
+        check_status(&Status::resource_exhausted("quota of the tenant is used up"), "Exhausted");
     }
 
     #[test]
@@ -124,6 +135,9 @@ mod tests {
     fn splits_what_is_too_large_and_refuses_what_is_bad() {
         check_status(&Status::resource_exhausted("grpc: received message larger than max (5 vs. 4)"), "TooLarge");
         check_status(&Status::out_of_range("Error, decoded message length too large: found 5 bytes"), "TooLarge");
+        check_status(&Status::resource_exhausted("the request is over 67108864 bytes"), "TooLarge");
+        let dot_net = "Received message exceeds the maximum configured message size.";
+        check_status(&Status::resource_exhausted(dot_net), "TooLarge");
         check_status(&Status::invalid_argument("bad span"), "Refused");
         check_status(&Status::internal("oops"), "Failed");
     }

@@ -5,7 +5,8 @@
 //!     Delivery: request, answer, again or in halves --> cursor moves on
 //! ```
 //! At least once: the cursor moves after the backend took a shipment, so that a crash in between sends it again. While a
-//! backend is away nothing is held in memory but one shipment being sent and one read ahead; the log holds the rest.
+//! backend is away nothing is held in memory but one shipment being sent and one read ahead, or one span that is
+//! larger than a shipment should be; the log holds the rest.
 
 mod answer;
 mod backoff;
@@ -20,8 +21,10 @@ mod settings;
 mod shipment;
 mod source;
 mod stream;
+mod trouble;
 mod unseal;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,18 +124,31 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
     let mut position = Position::load(&forward.data, &forward.backend.name)?;
     let mut source = open(&forward, position.cursor())?;
     let mut shipment;
-    (source, shipment) = read(source, &counts, 0).await?;
+    (source, shipment) = read(source).await?;
     loop {
         let Some(sent) = shipment.take() else {
-            counts.lag(source.lag());
+            counts.lag(lag(&forward.feeds, position.cursor()));
             position.save().await;
             if !changes.wait().await {
                 return Ok(());
             }
-            (source, shipment) = read(source, &counts, 0).await?;
+            (source, shipment) = read(source).await?;
             continue;
         };
-        let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), read(source, &counts, sent.events));
+        let mut reading = std::pin::pin!(read(source));
+        // While one span that is over the limit is under way, nothing is read ahead: memory holds one of that kind.
+        let is_large = sent.bytes > forward.backend.request_bytes_max;
+        let sending = async {
+            if is_large {
+                return (delivery.deliver(&sent).await, None);
+            }
+            let (outcome, ahead) = tokio::join!(delivery.deliver(&sent), reading.as_mut());
+            (outcome, Some(ahead))
+        };
+        let (outcome, ahead) = tokio::select! {
+            sent = sending => sent,
+            never = show_lag(&forward.feeds, position.cursor(), &counts) => match never {},
+        };
         match outcome {
             Outcome::Done => {}
             Outcome::Interrupted => {
@@ -142,14 +158,18 @@ async fn pump(forward: Forward, stop: CancellationToken) -> anyhow::Result<()> {
             }
             Outcome::Outdated => {
                 info!(backend = forward.backend.name, "values were erased while the backend was away");
-                (source, shipment) = read(open(&forward, position.cursor())?, &counts, 0).await?;
+                (source, shipment) = read(open(&forward, position.cursor())?).await?;
                 continue;
             }
         }
         counts.withheld(&sent.withheld);
         // A crash before the cursor is saved sends the shipment again.
         position.advance(&sent).await;
-        (source, shipment) = ahead?;
+        drop(sent);
+        (source, shipment) = match ahead {
+            Some(ahead) => ahead?,
+            None => reading.await?,
+        };
     }
 }
 
@@ -165,9 +185,22 @@ fn keys(forward: &Forward) -> Option<unseal::FindKey> {
     forward.backend.restore_cuts.then(|| unseal::keys_in(forward.data.subjects()))
 }
 
-/// Reads the next shipment on a thread that may block, while so many events are on their way. A disk that cannot be read is
-/// tried again: the cursor stays.
-async fn read(mut source: Source, counts: &Counts, on_their_way: u64) -> anyhow::Result<(Source, Option<Shipment>)> {
+/// Shows how much waits, as long as it is polled: a backend may be away for days.
+async fn show_lag(feeds: &[Feed], cursor: &Cursor, counts: &Counts) -> Infallible {
+    loop {
+        counts.lag(lag(feeds, cursor));
+        tokio::time::sleep(SHOW_EVERY).await;
+    }
+}
+
+/// Returns how many durable events the cursor is behind, of the streams that are being written.
+fn lag(feeds: &[Feed], cursor: &Cursor) -> u64 {
+    let behind = |feed: &Feed| Some(feed.durable.as_ref()?.borrow().size.saturating_sub(cursor.next(&feed.stream)));
+    feeds.iter().filter_map(behind).sum()
+}
+
+/// Reads the next shipment on a thread that may block. A disk that cannot be read is tried again: the cursor stays.
+async fn read(mut source: Source) -> anyhow::Result<(Source, Option<Shipment>)> {
     loop {
         let read;
         (source, read) = tokio::task::spawn_blocking(move || {
@@ -175,8 +208,6 @@ async fn read(mut source: Source, counts: &Counts, on_their_way: u64) -> anyhow:
             (source, read)
         })
         .await?;
-        let ahead = read.as_ref().ok().and_then(Option::as_ref).map_or(0, |shipment| shipment.events);
-        counts.lag(source.lag() + on_their_way + ahead);
         match read {
             Ok(shipment) => return Ok((source, shipment)),
             Err(error) => error!(%error, "the log cannot be read for forwarding"),
@@ -186,6 +217,7 @@ async fn read(mut source: Source, counts: &Counts, on_their_way: u64) -> anyhow:
 }
 
 const READ_AGAIN: Duration = Duration::from_secs(1);
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,22 @@ use super::shipment::Origin;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Shared {
     pub(super) content: Bytes,
+    /// With notes instead of what was put back, when anything was.
+    pub(super) abridged: Option<Bytes>,
     pub(super) schema_url: String,
     /// Under whose keys values were that were put back into it.
     pub(super) restored: Vec<[u8; 16]>,
+}
+
+impl Shared {
+    /// Returns where in memory it is: as long as it is held, nothing else is there.
+    pub(super) fn place(&self) -> usize {
+        self.content.as_ptr().addr()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.content.len() + self.abridged.as_ref().map_or(0, Bytes::len) + self.schema_url.len()
+    }
 }
 
 /// Those of one run of 65,536 events: a span never refers outside of its own (format.md section 15).
@@ -30,10 +43,11 @@ impl Origins {
     /// Remembers what the event at an index holds.
     pub(super) fn note(&mut self, index: u64, shared: Option<Shared>) {
         let Some(shared) = shared else { return };
-        if index >> RUN_BITS != self.run || self.bytes > BYTES_MAX {
+        // One that is larger is remembered alone: its values are not decrypted anew for each of its spans.
+        if index >> RUN_BITS != self.run || self.bytes + shared.bytes() > BYTES_MAX {
             *self = Self { run: index >> RUN_BITS, ..Self::default() };
         }
-        self.bytes += shared.content.len() + shared.schema_url.len();
+        self.bytes += shared.bytes();
         self.shared.insert(index, shared);
     }
 
@@ -43,6 +57,13 @@ impl Origins {
         restored.sort_unstable();
         restored.dedup();
         if !restored.into_iter().all(has_key) {
+            *self = Self { run: self.run, ..Self::default() };
+        }
+    }
+
+    /// Forgets what is over the limit: one large resource is not held for each stream, and between shipments.
+    pub(super) fn forget_large(&mut self) {
+        if self.bytes > BYTES_MAX {
             *self = Self { run: self.run, ..Self::default() };
         }
     }
@@ -72,15 +93,9 @@ impl Origins {
             }
             Ok(found)
         };
-        let (resource_event, scope_event) = (find(resource)?, find(scope)?);
-        let origin = Arc::new(Origin {
-            resource: resource_event.content,
-            resource_schema_url: resource_event.schema_url,
-            scope: scope_event.content,
-            scope_schema_url: scope_event.schema_url,
-            restored: [resource_event.restored, scope_event.restored].concat(),
-        });
-        self.bytes += origin.resource.len() + origin.scope.len();
+        let found = Origin { resource: find(resource)?, scope: find(scope)? };
+        let origin = Arc::new(found);
+        self.bytes += origin.resource.bytes() + origin.scope.bytes();
         self.origins.insert((resource, scope), Arc::clone(&origin));
         Ok(origin)
     }
@@ -98,7 +113,7 @@ mod tests {
         Shared {
             content: Bytes::from_static(text.as_bytes()),
             schema_url: format!("url of {text}"),
-            restored: Vec::new(),
+            ..Shared::default()
         }
     }
 
@@ -113,8 +128,8 @@ mod tests {
                 Ok(Some(shared("scope")))
             });
             let origin = origin.unwrap();
-            assert_eq!((&origin.resource[..], &origin.scope[..]), (&b"resource"[..], &b"scope"[..]));
-            assert_eq!(origin.scope_schema_url, "url of scope");
+            assert_eq!((&origin.resource.content[..], &origin.scope.content[..]), (&b"resource"[..], &b"scope"[..]));
+            assert_eq!(origin.scope.schema_url, "url of scope");
         }
         assert_eq!(asked, [4]);
     }
@@ -125,7 +140,7 @@ mod tests {
         origins.note(2 << RUN_BITS, Some(shared("resource")));
         let mut asked = 0;
         let origin = origins.of(2 << RUN_BITS, 0, |_| unreachable!()).unwrap();
-        assert_eq!(origin.scope, Bytes::new());
+        assert_eq!(origin.scope.content, Bytes::new());
         origins
             .of(7, 0, |_| {
                 Ok(Some({
@@ -151,10 +166,23 @@ mod tests {
         origins.note(3, Some(Shared { restored: vec![[7; 16]], ..shared("with a value") }));
         origins.of(3, 0, |_| unreachable!()).unwrap();
         origins.forget_erased(|_| true);
-        assert_eq!(origins.of(3, 0, |_| unreachable!()).unwrap().restored, [[7; 16]]);
+        assert_eq!(origins.of(3, 0, |_| unreachable!()).unwrap().resource.restored, [[7; 16]]);
         origins.forget_erased(|subject| *subject != [7; 16]);
         let origin = origins.of(3, 0, |_| Ok(Some(shared("without it")))).unwrap();
-        assert_eq!(origin.resource, "without it");
+        assert_eq!(origin.resource.content, "without it");
+    }
+
+    #[test]
+    fn remembers_no_more_than_its_limit_or_one() {
+        let mut origins = Origins::default();
+        let large = |bytes| Some(Shared { content: vec![0; bytes].into(), ..Shared::default() });
+        origins.note(1, large(BYTES_MAX / 2));
+        origins.note(2, large(BYTES_MAX / 2));
+        assert_eq!(origins.shared.len(), 2);
+        origins.note(3, large(2 * BYTES_MAX));
+        assert_eq!(origins.shared.keys().collect::<Vec<_>>(), [&3]);
+        origins.forget_large();
+        assert_eq!(origins.shared.len(), 0);
     }
 
     #[test]

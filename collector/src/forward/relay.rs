@@ -49,7 +49,7 @@ pub enum NotPassedOn {
 pub enum PassRefusal {
     /// INVALID_ARGUMENT, 400.
     Bad,
-    /// RESOURCE_EXHAUSTED that speaks of size, 413.
+    /// RESOURCE_EXHAUSTED without RetryInfo, 413.
     TooLarge,
     /// It has no such service: UNIMPLEMENTED, 404.
     Absent,
@@ -84,9 +84,11 @@ impl Relay {
         self.peers(signal).next().is_some()
     }
 
-    /// Returns how many copies of a request are made to pass it on: gRPC puts it into a buffer of its own.
+    /// Returns how many copies of a request are made to pass it on: gRPC puts it into a buffer of its own, and what is
+    /// compressed is another.
     pub fn copies(&self, signal: Signal) -> usize {
-        self.peers(signal).filter(|peer| matches!(peer.client, Client::Grpc(_))).count()
+        let copies = |peer: &Arc<Peer>| usize::from(matches!(peer.client, Client::Grpc(_))) + usize::from(peer.gzip);
+        self.peers(signal).map(copies).sum()
     }
 
     /// Sends a request to every backend of the signal at once, and returns when all took it.
@@ -131,6 +133,7 @@ struct Peer {
     name: String,
     signals: Vec<Signal>,
     client: Client,
+    gzip: bool,
     timeout: Duration,
     slots: Semaphore,
     metrics: Arc<Metrics>,
@@ -144,6 +147,7 @@ impl Peer {
             name: backend.name.clone(),
             signals: backend.signals.clone(),
             client: Client::new(backend)?,
+            gzip: backend.gzip,
             timeout,
             slots: Semaphore::new(REQUESTS_MAX),
             metrics,
@@ -181,7 +185,8 @@ impl Peer {
                     let after = after.unwrap_or(RETRY_AFTER).clamp(RETRY_AFTER, RETRY_AFTER_MAX);
                     NotPassedOn::Away { backend, after, reason }
                 }
-                Answer::TooLarge { reason } => refused(PassRefusal::TooLarge, reason),
+                // Without RetryInfo it is final; its sender would come again for ever.
+                Answer::TooLarge { reason } | Answer::Exhausted { reason } => refused(PassRefusal::TooLarge, reason),
                 Answer::Refused { reason } => refused(PassRefusal::Bad, reason),
                 Answer::Failed { reason } => refused(PassRefusal::Broken, reason),
                 Answer::Accepted { message, .. } => refused(PassRefusal::Broken, message),

@@ -27,8 +27,11 @@ pub struct Backend {
     pub timeout: Duration,
     pub retry_first: Duration,
     pub retry_longest: Duration,
-    /// Tries of a request that the backend answers with an error of its own, before its spans are sent by themselves.
+    /// How often a request is sent again that the backend answers with an error of its own, before its spans are sent by
+    /// themselves; twice as often one span by itself that exhausts it.
     pub failures_max: u32,
+    /// How long one span is tried that the backend answers so while it takes nothing else either.
+    pub doubt_max: Duration,
     pub request_bytes_max: usize,
     pub request_spans_max: usize,
     /// Puts cut values back; otherwise a note stands in their place.
@@ -49,11 +52,12 @@ impl Backend {
             endpoint: config.endpoint.clone(),
             signals: config.signals.clone(),
             headers: headers(&config.headers)?,
-            gzip: false,
+            gzip: config.compression == config::Compression::Gzip,
             timeout: config.timeout,
             retry_first: RETRY_FIRST,
             retry_longest: RETRY_LONGEST,
             failures_max: FAILURES_MAX,
+            doubt_max: DOUBT_MAX,
             request_bytes_max: REQUEST_BYTES_MAX,
             request_spans_max: REQUEST_SPANS_MAX,
             restore_cuts,
@@ -99,6 +103,7 @@ fn value(source: &config::HeaderSource) -> anyhow::Result<HeaderValue> {
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(30);
 const FAILURES_MAX: u32 = 5;
+const DOUBT_MAX: Duration = Duration::from_mins(30);
 /// Below the 4 MiB that a gRPC server takes unless told otherwise.
 const REQUEST_BYTES_MAX: usize = 3 << 20;
 const REQUEST_SPANS_MAX: usize = 4096;

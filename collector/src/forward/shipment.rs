@@ -1,6 +1,6 @@
 //! Spans on their way to a backend, and the requests that they are put into.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,15 +10,18 @@ use spanseal_schemas::splice::{self, RequestBuilder};
 use tokio::time::Instant;
 
 use super::marks::Marks;
+use super::origins::Shared;
 
 /// Spans of one stream, in the order of sealing, and where the cursor stands once they are delivered.
 #[derive(Debug)]
 pub(super) struct Shipment {
     pub(super) stream: StreamId,
     pub(super) next: u64,
-    /// Events gone through for it, those that are no spans included.
-    pub(super) events: u64,
     pub(super) spans: Vec<Passage>,
+    /// About how many bytes the spans take as one request, with their resources and scopes.
+    pub(super) bytes: usize,
+    /// Where in memory the resources and scopes are that are counted.
+    counted: HashSet<usize>,
     pub(super) withheld: Withheld,
     /// When it was read, and under whose keys values were that were put back then.
     pub(super) read: Instant,
@@ -50,12 +53,8 @@ pub(super) struct Passage {
 /// Where spans come from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Origin {
-    pub(super) resource: Bytes,
-    pub(super) resource_schema_url: String,
-    pub(super) scope: Bytes,
-    pub(super) scope_schema_url: String,
-    /// Under whose keys values were that were put back.
-    pub(super) restored: Vec<[u8; 16]>,
+    pub(super) resource: Shared,
+    pub(super) scope: Shared,
 }
 
 impl Shipment {
@@ -64,8 +63,9 @@ impl Shipment {
         Self {
             stream,
             next,
-            events: 0,
             spans: Vec::new(),
+            bytes: 0,
+            counted: HashSet::new(),
             withheld: Withheld::default(),
             read: Instant::now(),
             restored: BTreeSet::new(),
@@ -73,24 +73,38 @@ impl Shipment {
     }
 
     pub(super) fn push(&mut self, passage: Passage) {
-        self.restored.extend(passage.restored.iter().chain(&passage.origin.restored));
+        self.bytes += self.bytes_more(&passage);
+        self.counted.extend(passage.origin.parts().map(Shared::place));
+        let parts = passage.origin.parts();
+        self.restored.extend(passage.restored.iter().chain(parts.into_iter().flat_map(|part| &part.restored)));
         self.spans.push(passage);
+    }
+
+    /// Returns how many bytes it takes more with this span: its resource and scope count when they are new.
+    pub(super) fn bytes_more(&self, passage: &Passage) -> usize {
+        let parts = passage.origin.parts();
+        let new = parts.into_iter().filter(|part| !self.counted.contains(&part.place()));
+        passage.bytes() + new.map(Shared::bytes).sum::<usize>()
     }
 
     /// Returns some of the spans as one request.
     pub(super) fn request(&self, range: Range<usize>) -> Bytes {
         let mut builder = RequestBuilder::new();
         for passage in &self.spans[range] {
-            passage.push(&mut builder, &passage.span);
+            builder.push(&passage.origin.whole(), &passage.span, &passage.marks.list());
         }
         builder.finish().into()
     }
 
-    /// Returns one span as a request, abridged; `None` when that would be no smaller.
+    /// Returns one span as a request, it and its resource and scope abridged; `None` when that would be no smaller.
     pub(super) fn abridged(&self, place: usize) -> Option<Bytes> {
         let passage = &self.spans[place];
+        if passage.abridged.is_none() && passage.origin.parts().iter().all(|part| part.abridged.is_none()) {
+            return None;
+        }
         let mut builder = RequestBuilder::new();
-        passage.push(&mut builder, passage.abridged.as_ref()?);
+        let span = passage.abridged.as_ref().unwrap_or(&passage.span);
+        builder.push(&passage.origin.abridged(), span, &passage.marks.list());
         Some(builder.finish().into())
     }
 }
@@ -100,14 +114,28 @@ impl Passage {
     pub(super) fn bytes(&self) -> usize {
         self.span.len() + self.marks.bytes()
     }
+}
 
-    fn push(&self, builder: &mut RequestBuilder, span: &[u8]) {
-        let origin = splice::Origin {
-            resource: &self.origin.resource,
-            resource_schema_url: &self.origin.resource_schema_url,
-            scope: &self.origin.scope,
-            scope_schema_url: &self.origin.scope_schema_url,
-        };
-        builder.push(&origin, span, &self.marks.list());
+impl Origin {
+    pub(super) fn parts(&self) -> [&Shared; 2] {
+        [&self.resource, &self.scope]
+    }
+
+    fn whole(&self) -> splice::Origin<'_> {
+        self.with(&self.resource.content, &self.scope.content)
+    }
+
+    fn abridged(&self) -> splice::Origin<'_> {
+        let [resource, scope] = self.parts().map(|part| part.abridged.as_ref().unwrap_or(&part.content));
+        self.with(resource, scope)
+    }
+
+    fn with<'a>(&'a self, resource: &'a [u8], scope: &'a [u8]) -> splice::Origin<'a> {
+        splice::Origin {
+            resource,
+            resource_schema_url: &self.resource.schema_url,
+            scope,
+            scope_schema_url: &self.scope.schema_url,
+        }
     }
 }

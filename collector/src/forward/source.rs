@@ -70,9 +70,4 @@ impl Source {
         }
         Ok(None)
     }
-
-    /// Returns how many durable events were not returned yet, of the streams that are being written.
-    pub(super) fn lag(&self) -> u64 {
-        self.streams.iter().map(StreamSource::lag).sum()
-    }
 }

@@ -68,27 +68,24 @@ impl StreamSource {
         let from = self.next;
         let mut shipment = Shipment::new(self.feed.stream, from);
         self.origins.forget_erased(|subject| unseal.has_key(subject));
-        let mut bytes = 0;
-        while bytes < limits.bytes && shipment.spans.len() < limits.spans {
+        while shipment.bytes <= limits.bytes && shipment.spans.len() < limits.spans {
             let Some((index, event)) = self.front()? else { break };
-            // An error leaves the event in front, for the next try.
+            // An error leaves the event in front, for the next try; so does a span that is too much for this shipment.
             let passage = self.passage(index, &event, unseal)?;
+            let more = passage.as_ref().map_or(0, |passage| shipment.bytes_more(passage));
+            if shipment.bytes + more > limits.bytes && !shipment.spans.is_empty() {
+                break;
+            }
             self.events.pop_front();
             self.next = index + 1;
             shipment.withheld.note(&event);
             if let Some(passage) = passage {
-                bytes += passage.bytes();
                 shipment.push(passage);
             }
         }
         shipment.next = self.next;
-        shipment.events = self.next - from;
+        self.origins.forget_large();
         Ok((self.next > from).then_some(shipment))
-    }
-
-    pub(super) fn lag(&self) -> u64 {
-        let durable = self.feed.durable.as_ref().map_or(self.next, |durable| durable.borrow().size);
-        durable.saturating_sub(self.next)
     }
 
     /// Returns the next event, out of the next batch when the last one is gone through.
@@ -219,8 +216,11 @@ fn shared(body: &[u8], log: &StreamLog, known: &Places, unseal: &mut Unseal) -> 
     let places = places(&ids, known);
     let stored = Stored { bytes: &event.content, cuts: &event.cuts, payloads: places.as_deref() };
     let content = unseal.read(log.storage.as_ref(), &log.dir, &stored)?;
-    let (content, restored) = content.map(|readable| (readable.whole, readable.restored)).unwrap_or_default();
-    Ok(Some(Shared { content, schema_url: event.schema_url, restored }))
+    let schema_url = event.schema_url;
+    Ok(Some(match content {
+        Some(Readable { whole: content, abridged, restored }) => Shared { content, abridged, schema_url, restored },
+        None => Shared { schema_url, ..Shared::default() },
+    }))
 }
 
 /// Returns where each payload is; `None` when one is not there.

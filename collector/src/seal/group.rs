@@ -136,7 +136,7 @@ impl Hand<'_> {
             configuration: refs.configuration,
             encoding: encoding(parcel.encoding),
             producer: extra.producer.as_ref().map(|(id, sequence)| (id, *sequence)),
-            assessment: span.assessment.map(|place| &parcel.assessments[place as usize]),
+            assessment: parcel.assessment(span),
         };
         match &extra.cut {
             None => self.span_event(&head, parcel.span(span), &[], &[]),

@@ -1,5 +1,6 @@
 //! What one request becomes on its way to the stream's thread: everything worked out that needs no stream.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,8 +48,8 @@ pub(crate) struct ParcelSpan {
     /// In [`Parcel::shared`].
     pub(crate) resource: u32,
     pub(crate) scope: u32,
-    /// In [`Parcel::assessments`]; none of a span that is no action and makes no claims.
-    pub(crate) assessment: Option<u32>,
+    /// In [`Parcel::assessments`], counted from 1; none of a span that is no action and makes no claims.
+    pub(crate) assessment: Option<NonZeroU32>,
     /// What most spans do not have.
     pub(crate) extra: Option<Box<Extra>>,
 }
@@ -100,6 +101,11 @@ impl Parcel {
     /// Returns the spans taken in, the refused ones included.
     pub(crate) fn spans_received(&self) -> u64 {
         self.spans.len() as u64 + self.rejected.as_ref().map_or(0, |rejected| rejected.spans)
+    }
+
+    /// Returns the assessment of one of its spans.
+    pub(crate) fn assessment(&self, span: &ParcelSpan) -> Option<&Assessment> {
+        self.assessments.get(span.assessment?.get() as usize - 1)
     }
 
     /// Returns the bytes of one of its spans.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -234,7 +234,7 @@ impl<'a> Sorting<'a> {
             stream: scanner.fingerprints.stream(ids.trace_id, scanner.streams),
             resource: under.resource.at,
             scope: under.scope.at,
-            assessment: assessment.map(|assessment| place_of(assessment, &mut self.assessments)),
+            assessment: assessment.and_then(|assessment| number_of(assessment, &mut self.assessments)),
             extra: (!plain).then(|| Box::new(Extra { producer, cut })),
         })
     }
@@ -251,16 +251,16 @@ fn count_cut(so_far: &mut usize, cut: Option<CutMessage>) -> Result<Option<CutMe
     Ok(cut)
 }
 
-/// Returns where an assessment stands among a request's, put there if it is not one of the last few.
+/// Returns the number, from 1, of an assessment among a request's, put there if it is not one of the last few.
 ///
 /// Most spans of a request are judged as another one was; kept once, they need not be freed one by one by another thread.
-fn place_of(assessment: Assessment, assessments: &mut Vec<Assessment>) -> u32 {
-    let place = assessments.iter().rev().take(ASSESSMENTS_COMPARED).position(|known| *known == assessment);
-    let last = place.map(|back| assessments.len() - 1 - back);
-    last.unwrap_or_else(|| {
+fn number_of(assessment: Assessment, assessments: &mut Vec<Assessment>) -> Option<NonZeroU32> {
+    let known = assessments.iter().rev().take(ASSESSMENTS_COMPARED).position(|known| *known == assessment);
+    let number = known.map(|back| assessments.len() - back).unwrap_or_else(|| {
         assessments.push(assessment);
-        assessments.len() - 1
-    }) as u32
+        assessments.len()
+    });
+    NonZeroU32::new(number as u32)
 }
 
 /// Returns the resource's `service.name`; the last one, as for a map.

@@ -7,7 +7,7 @@ use super::{Mark, marks_len, put_marks, strip};
 use crate::wire::{LEN, bytes_len, key, put_bytes, put_varint};
 
 /// Which resource and scope a span belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin<'a> {
     /// The `Resource` message.
     pub resource: &'a [u8],
@@ -20,15 +20,16 @@ pub struct Origin<'a> {
 }
 
 /// Builds an `ExportTraceServiceRequest` from marked spans, grouped by where they come from, in order of appearance.
+///
+/// Resources may be large, so that they are borrowed until the end, and then written once.
 #[derive(Debug, Default)]
-pub struct RequestBuilder {
-    resources: Vec<Group>,
-    /// Where the group of each resource, and of each scope in it, stands.
-    places: HashMap<Vec<u8>, Place>,
-    /// The origin of the span that came last, as an id, and its place.
-    last: (Vec<u8>, Place),
-    /// Room for the next id.
-    id: Vec<u8>,
+pub struct RequestBuilder<'a> {
+    resources: Vec<Group<'a>>,
+    /// Where the group of each resource stands, by the message and its schema URL.
+    known: HashMap<(&'a [u8], &'a str), usize>,
+    places: HashMap<Origin<'a>, Place>,
+    /// The origin of the span that came last, and its place.
+    last: Option<(Origin<'a>, Place)>,
     spans: usize,
     bytes: usize,
 }
@@ -41,24 +42,24 @@ struct Place {
 
 /// A `ResourceSpans` or `ScopeSpans` message in the making.
 #[derive(Debug)]
-struct Group {
+struct Group<'a> {
     /// The `Resource` or `InstrumentationScope`.
-    about: Vec<u8>,
-    schema_url: String,
+    about: Cow<'a, [u8]>,
+    schema_url: &'a str,
     /// The groups in a resource.
-    scopes: Vec<Group>,
+    scopes: Vec<Group<'a>>,
     /// The spans in a scope, framed.
     spans: Vec<u8>,
 }
 
-impl RequestBuilder {
+impl<'a> RequestBuilder<'a> {
     /// Returns an empty request.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds one span with its marks, see [`super::marked`]. Reserved attributes of resource and scope are left out too.
-    pub fn push(&mut self, origin: &Origin<'_>, span: &[u8], marks: &[(&str, Mark<'_>)]) {
+    pub fn push(&mut self, origin: &Origin<'a>, span: &[u8], marks: &[(&str, Mark<'_>)]) {
         let place = self.place(origin);
         let span = strip::span(span);
         let length = span.len() + marks_len(marks);
@@ -96,30 +97,26 @@ impl RequestBuilder {
     }
 
     /// Returns the place for spans of this origin, made when it is new.
-    fn place(&mut self, origin: &Origin<'_>) -> Place {
-        let mut id = std::mem::take(&mut self.id);
-        id.clear();
-        let resource_len = put_id(&mut id, origin);
-        if id != self.last.0 {
-            let place = match self.places.get(&id) {
-                Some(place) => *place,
-                None => self.new_place(origin, &id[..resource_len], &id),
-            };
-            self.last.1 = place;
-            std::mem::swap(&mut self.last.0, &mut id);
+    fn place(&mut self, origin: &Origin<'a>) -> Place {
+        if let Some((last, place)) = &self.last
+            && last.is(origin)
+        {
+            return *place;
         }
-        self.id = id;
-        self.last.1
+        let place = self.places.get(origin).copied().unwrap_or_else(|| self.new_place(origin));
+        self.last = Some((*origin, place));
+        place
     }
 
-    fn new_place(&mut self, origin: &Origin<'_>, resource_id: &[u8], id: &[u8]) -> Place {
-        let known = self.places.get(resource_id).map(|place| place.resource);
+    fn new_place(&mut self, origin: &Origin<'a>) -> Place {
+        let resource_id = (origin.resource, origin.resource_schema_url);
+        let known = self.known.get(&resource_id).copied();
         let resource = known.unwrap_or_else(|| {
             let group = Group::new(strip::resource(origin.resource), origin.resource_schema_url);
             self.bytes += group.frame_len();
             self.resources.push(group);
             let resource = self.resources.len() - 1;
-            self.places.insert(resource_id.to_vec(), Place { resource, scope: 0 });
+            self.known.insert(resource_id, resource);
             resource
         });
         let group = Group::new(strip::scope(origin.scope), origin.scope_schema_url);
@@ -127,26 +124,25 @@ impl RequestBuilder {
         let scopes = &mut self.resources[resource].scopes;
         scopes.push(group);
         let place = Place { resource, scope: scopes.len() - 1 };
-        self.places.insert(id.to_vec(), place);
+        self.places.insert(*origin, place);
         place
     }
 }
 
-/// Appends an id that no two origins share, because each part goes with its length. Returns how much of it is the
-/// resource's own id, which is shorter than any origin's that begins with it.
-fn put_id(id: &mut Vec<u8>, origin: &Origin<'_>) -> usize {
-    put_bytes(id, ABOUT, origin.resource);
-    put_bytes(id, SCHEMA_URL, origin.resource_schema_url.as_bytes());
-    let resource_len = id.len();
-    put_bytes(id, ABOUT, origin.scope);
-    put_bytes(id, SCHEMA_URL, origin.scope_schema_url.as_bytes());
-    resource_len
+impl Origin<'_> {
+    /// Says whether they are equal, at once when they are the same memory.
+    fn is(&self, other: &Self) -> bool {
+        let same = |one: &[u8], other: &[u8]| std::ptr::eq(one, other) || one == other;
+        same(self.resource, other.resource)
+            && same(self.scope, other.scope)
+            && self.resource_schema_url == other.resource_schema_url
+            && self.scope_schema_url == other.scope_schema_url
+    }
 }
 
-impl Group {
-    fn new(about: Cow<'_, [u8]>, schema_url: &str) -> Self {
-        let about = about.into_owned();
-        Self { about, schema_url: schema_url.to_owned(), scopes: Vec::new(), spans: Vec::new() }
+impl<'a> Group<'a> {
+    fn new(about: Cow<'a, [u8]>, schema_url: &'a str) -> Self {
+        Self { about, schema_url, scopes: Vec::new(), spans: Vec::new() }
     }
 
     /// Returns what the group takes at most besides what is in it.

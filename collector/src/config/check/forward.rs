@@ -4,7 +4,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::Uri;
 
 use super::super::mistakes::Fault;
-use super::super::{Forward, Header, HeaderSource, Protocol, raw};
+use super::super::{Compression, Forward, Header, HeaderSource, Protocol, raw};
 use super::{Check, HOUR, Seen, quoted};
 use crate::signal::Signal;
 
@@ -38,6 +38,10 @@ fn backend(at: &str, raw: raw::Forward, check: &mut Check<'_>) -> Forward {
         endpoint: endpoint(&format!("{at}.endpoint"), raw.endpoint, protocol, traces_alone, check),
         protocol,
         signals: raw.signals,
+        compression: match raw.compression {
+            raw::Compression::None => Compression::None,
+            raw::Compression::Gzip => Compression::Gzip,
+        },
         headers,
         timeout: check.seconds(&format!("{at}.timeout_seconds"), raw.timeout_seconds, HOUR),
         event_url: raw.event_url,

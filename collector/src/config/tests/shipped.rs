@@ -58,6 +58,7 @@ const BACKEND: &str = "
 name = 'phoenix'
 endpoint = 'http://127.0.0.1:6006'
 protocol = 'grpc'
+compression = 'none'
 signals = ['traces', 'logs', 'metrics']
 timeout_seconds = 10
 event_url = 'http://127.0.0.1:4319/event/{event}'
@@ -69,8 +70,8 @@ fn shows_the_defaults_of_a_backend() {
     let backend = Config::parse("[[forward]]\nname = 'b'\nendpoint = 'http://h'").unwrap().forward.remove(0);
     let shown = toml::to_string(&uncommented()).unwrap();
     let shown = Config::parse(&shown).unwrap().forward.remove(0);
-    let defaults = (backend.protocol, backend.timeout, backend.signals);
-    assert_eq!((shown.protocol, shown.timeout, shown.signals), defaults);
+    let defaults = (backend.protocol, backend.timeout, backend.signals, backend.compression);
+    assert_eq!((shown.protocol, shown.timeout, shown.signals, shown.compression), defaults);
 }
 
 /// The file with `#setting = value` and `#[section]` uncommented; prose has a space after its `#`.

@@ -63,8 +63,13 @@ impl Collector {
     }
 
     pub(super) async fn seal(&self, spans: impl IntoIterator<Item = Span>) {
+        self.seal_of(Vec::new(), spans).await;
+    }
+
+    /// Seals spans of a resource with these attributes besides its name.
+    pub(super) async fn seal_of(&self, resource: Vec<KeyValue>, spans: impl IntoIterator<Item = Span>) {
         let received = Received {
-            request: request(spans.into_iter().collect()).encode_to_vec().into(),
+            request: request(resource, spans.into_iter().collect()).encode_to_vec().into(),
             encoding: Encoding::Protobuf,
             tenant: Arc::new(Tenant { name: "t".to_owned(), peer: String::new() }),
             received_unix_nano: 1_800_000_000_000_000_000,
@@ -97,6 +102,7 @@ impl Collector {
             retry_first: Duration::from_millis(1),
             retry_longest: Duration::from_millis(5),
             failures_max: 3,
+            doubt_max: Duration::from_secs(60),
             request_bytes_max: 3 << 20,
             request_spans_max: 1000,
             restore_cuts: true,
@@ -166,8 +172,9 @@ pub(super) fn secret_span(number: u64, bytes: usize) -> Span {
     span
 }
 
-fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
-    let resource = Resource { attributes: vec![text("service.name", "agent")], ..Resource::default() };
+fn request(mut attributes: Vec<KeyValue>, spans: Vec<Span>) -> ExportTraceServiceRequest {
+    attributes.insert(0, text("service.name", "agent"));
+    let resource = Resource { attributes, ..Resource::default() };
     let scope = InstrumentationScope { name: "tests".to_owned(), ..InstrumentationScope::default() };
     let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }];
     ExportTraceServiceRequest {

@@ -1,6 +1,8 @@
 //! Forwarding from a real log to a backend in this process that fails in every way.
 
 mod collector;
+mod doubt;
+mod large;
 mod several;
 mod sink;
 
@@ -13,7 +15,8 @@ use tonic::Status;
 use collector::{Collector, SECRET, secret_span, span};
 use sink::{Fault, Sink};
 
-use super::settings::Protocol;
+use super::settings::{Backend, Protocol};
+use crate::config::Config;
 use crate::serve::metrics::{ForwardLabels, ForwardOutcome};
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
@@ -148,7 +151,7 @@ async fn halves_a_request_that_is_too_large() {
 async fn gives_up_one_span_that_the_backend_never_takes_and_no_other() {
     for protocol in PROTOCOLS {
         let sink = Sink::start(protocol).await;
-        sink.refuse("span 4");
+        sink.refuse("span 4", Status::invalid_argument("this span is not to our liking"));
         let mut collector = Collector::start(&sink).await;
         collector.seal((0..10).map(span)).await;
         let forward = collector.forward(|_| {});
@@ -290,7 +293,8 @@ async fn sends_the_headers_of_the_configuration_and_gzips() {
         collector.seal([span(0)]).await;
         let forward = collector.forward(|backend| {
             backend.headers.insert("x-api-key", "secret".parse().unwrap());
-            backend.gzip = true;
+            let text = "[[forward]]\nname = 'b'\nendpoint = 'http://h'\ncompression = 'gzip'";
+            backend.gzip = Backend::new(&Config::parse(text).unwrap().forward[0], true).unwrap().gzip;
         });
         collector.end().await;
         forward.await.unwrap();

@@ -53,7 +53,10 @@ struct Received {
     fault: Option<(Fault, u32)>,
     spans_max: Option<usize>,
     bytes_max: Option<usize>,
-    refused_name: Option<String>,
+    /// How a request is refused that is too large.
+    too_large: Option<Status>,
+    /// The names of spans, and how any request with one of them is refused.
+    refused: Option<(Vec<String>, Status)>,
 }
 
 impl Sink {
@@ -94,8 +97,36 @@ impl Sink {
         self.state.lock().unwrap().bytes_max = Some(bytes);
     }
 
-    pub(super) fn refuse(&self, name: &str) {
-        self.state.lock().unwrap().refused_name = Some(name.to_owned());
+    /// Says in other words that a request is too large.
+    pub(super) fn call_too_large(&self, status: Status) {
+        self.state.lock().unwrap().too_large = Some(status);
+    }
+
+    pub(super) fn refuse(&self, name: &str, status: Status) {
+        self.refuse_all(vec![name.to_owned()], status);
+    }
+
+    pub(super) fn refuse_all(&self, names: Vec<String>, status: Status) {
+        self.state.lock().unwrap().refused = Some((names, status));
+    }
+
+    /// The bytes of each request that was taken.
+    pub(super) fn request_bytes(&self) -> Vec<usize> {
+        self.state.lock().unwrap().requests.iter().map(Message::encoded_len).collect()
+    }
+
+    /// The values of an attribute of resources, in order.
+    pub(super) fn resource_texts(&self, key: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let resources = state.requests.iter().flat_map(|request| &request.resource_spans);
+        let attributes = resources.flat_map(|spans| spans.resource.iter().flat_map(|resource| &resource.attributes));
+        let texts = attributes.filter(|attribute| attribute.key == key).filter_map(|attribute| {
+            match attribute.value.as_ref()?.value.as_ref()? {
+                Value::StringValue(text) => Some(text.clone()),
+                _ => None,
+            }
+        });
+        texts.collect()
     }
 
     pub(super) fn requests(&self) -> usize {
@@ -118,15 +149,7 @@ impl Sink {
 
     /// The services, each once for every time that it follows another.
     pub(super) fn services(&self) -> Vec<String> {
-        let state = self.state.lock().unwrap();
-        let resources = state.requests.iter().flat_map(|request| &request.resource_spans);
-        let attributes = resources.flat_map(|spans| spans.resource.iter().flat_map(|resource| &resource.attributes));
-        let mut services: Vec<String> = attributes
-            .filter_map(|attribute| match attribute.value.as_ref()?.value.as_ref()? {
-                Value::StringValue(service) => Some(service.clone()),
-                _ => None,
-            })
-            .collect();
+        let mut services = self.resource_texts("service.name");
         services.dedup();
         services
     }
@@ -172,10 +195,13 @@ impl Sink {
         let spans: Vec<&Span> = scopes.flat_map(|scope| &scope.spans).collect();
         let bytes = request.encoded_len();
         if state.spans_max.is_some_and(|max| spans.len() > max) || state.bytes_max.is_some_and(|max| bytes > max) {
-            return Err(Fault::Status(Status::resource_exhausted("received message larger than max")));
+            let usual = || Status::resource_exhausted("received message larger than max");
+            return Err(Fault::Status(state.too_large.clone().unwrap_or_else(usual)));
         }
-        if spans.iter().any(|span| Some(&span.name) == state.refused_name.as_ref()) {
-            return Err(Fault::Status(Status::invalid_argument("this span is not to our liking")));
+        if let Some((names, status)) = &state.refused
+            && spans.iter().any(|span| names.contains(&span.name))
+        {
+            return Err(Fault::Status(status.clone()));
         }
         let rejected_spans = match fault {
             Some(Fault::Partial { rejected }) => rejected,

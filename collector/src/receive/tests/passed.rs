@@ -133,7 +133,7 @@ async fn answers_as_the_backend_does() {
         (Reply::Status(Status::unavailable("no")), Code::Unavailable, Some(1), 503, "1"),
         (Reply::Status(with(Code::Unavailable, "no", later(7))), Code::Unavailable, Some(7), 503, "7"),
         (Reply::Status(with(Code::ResourceExhausted, "no", later(9))), Code::Unavailable, Some(9), 503, "9"),
-        (Reply::Status(Status::resource_exhausted("quota")), Code::Unavailable, Some(1), 503, "1"),
+        (Reply::Status(Status::resource_exhausted("quota")), Code::ResourceExhausted, None, 413, ""),
         (Reply::Status(Status::unauthenticated("no")), Code::Unavailable, Some(1), 503, "1"),
         (Reply::Status(Status::resource_exhausted(too_large)), Code::ResourceExhausted, None, 413, ""),
         (Reply::Status(Status::invalid_argument("no")), Code::InvalidArgument, None, 400, ""),
