@@ -37,6 +37,8 @@ listen = ["127.0.0.1:{otlp}"]
 listen = "127.0.0.1:{http}"
 [index]
 enabled = false
+[seal]
+streams = {streams}
 """
 
 
@@ -111,12 +113,12 @@ class Bench:
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
-    def collector(self):
+    def collector(self, streams=1):
         """A collector on an empty data directory: yields its address, its pid and its metrics."""
         data = self.folder / "data"
         otlp, http = free_port(), free_port()
         config = self.folder / "spanseal.toml"
-        config.write_text(CONFIG.format(data=data, otlp=otlp, http=http))
+        config.write_text(CONFIG.format(data=data, otlp=otlp, http=http, streams=streams))
         process = spawn([self.options.spanseal, "up", "--config", str(config)], self.folder / "up.log")
         try:
             wait_for(lambda: answers(f"http://127.0.0.1:{http}/readyz"), process, self.folder / "up.log")
@@ -135,6 +137,7 @@ def measure(options, folder):
     one_at_a_time(bench, sync)
     overload(bench, full)
     variants(bench)
+    several_streams(bench)
     others(bench)
     print(f"{len(bench.failures)} checks failed" if bench.failures else "all checks held")
     return 1 if bench.failures else 0
@@ -238,6 +241,17 @@ def variants(bench):
             sealed = read_metrics()["spanseal_seal_spans_total{outcome=\"sealed\"}"]
             bench.row(name, figures, f"spans of {figures['span_bytes']:.0f}")
             bench.check(sealed == figures["acknowledged_spans"], f"{name}: sealed {sealed} of {figures['acknowledged_spans']}")
+
+
+def several_streams(bench):
+    """The closed loop with 1, 2 and 4 streams: each has a thread and an fsync of its own."""
+    few = max(BATCH, bench.options.spans // 2)
+    for streams in (1, 2, 4):
+        with bench.collector(streams) as (address, pid, read_metrics, _):
+            figures = bench.load(address, pid, spans=few)
+            sealed = read_metrics()["spanseal_seal_spans_total{outcome=\"sealed\"}"]
+            bench.row(f"{streams} streams", figures)
+            bench.check(sealed == figures["acknowledged_spans"], f"{streams} streams: sealed {sealed}")
 
 
 def others(bench):
