@@ -46,7 +46,7 @@ def parse_options():
     parser.add_argument("--spanseal", required=True, help="the binary to measure")
     parser.add_argument("--events", type=int, default=10_000_000, help="spans in the log")
     parser.add_argument("--queries", type=int, default=50, help="random ids to look up")
-    parser.add_argument("--pairs", type=int, default=3, help="runs with the index beside runs without")
+    parser.add_argument("--pairs", type=int, default=3, choices=range(1, 100), metavar="N", help="runs with the index beside runs without")
     parser.add_argument("--pair-spans", type=int, default=2_000_000, help="spans of each of these runs")
     parser.add_argument("--folder", help="where the log is made, on the disk to measure")
     parser.add_argument("--json", action="store_true", help="print JSON")

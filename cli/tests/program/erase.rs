@@ -110,20 +110,6 @@ impl Scene {
         holding
     }
 
-    /// Returns the ids of the subjects of all payload records.
-    fn subjects(&self) -> Vec<String> {
-        let mut subjects = Vec::new();
-        for stream in fs::read_dir(self.path("data/streams")).unwrap() {
-            for file in fs::read_dir(stream.unwrap().path()).unwrap() {
-                let bytes = fs::read(file.unwrap().path()).unwrap();
-                let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"spanseal/payl/v1"));
-                let id = |start: usize| StreamId(bytes[start + 32..start + 48].try_into().unwrap());
-                subjects.extend(starts.map(|start| id(start).to_string()));
-            }
-        }
-        subjects
-    }
-
     /// Verifies, and returns the exit code and the codes of what was found.
     fn verify(&self, directory: &Path) -> (i32, Vec<String>) {
         let (trust, directory) = (self.path("trust"), directory.to_str().unwrap());
@@ -364,12 +350,14 @@ fn a_hold_on_a_trace_keeps_what_its_resource_and_scope_say() {
     scene.send(&of(vec![bob(), secret("resource")], vec![], TRACE, "b7ad6b7169203331"));
     scene.send(&of(vec![], vec![secret("nobody's scope")], OTHER_TRACE, "b7ad6b7169203332"));
     scene.indexed();
-    // Every other subject has a name.
-    let named = [&["bob"][..], &["--trace", TRACE], &["--trace", OTHER_TRACE]].map(|subject| {
-        let dry_run = ["erase"].iter().chain(subject).copied().chain(["--dry-run"]).collect::<Vec<_>>();
-        scene.spanseal(&dry_run).1["subject"].as_str().unwrap().to_owned()
-    });
-    let shared = scene.subjects().into_iter().find(|subject| !named.contains(subject)).unwrap();
+    // `why` names the subject of what was cut, wherever it stood.
+    let cut_of = |trace: &str, of: &str| {
+        let why = scene.spanseal(&["why", trace]).1;
+        let cuts = why["tree"][0]["cuts"].as_array().unwrap();
+        cuts.iter().find(|cut| cut["of"] == of).unwrap()["subject"].as_str().unwrap().to_owned()
+    };
+    let (id_of_bob, shared) = (cut_of(TRACE, "resource"), cut_of(OTHER_TRACE, "scope"));
+    assert_eq!(scene.spanseal(&["erase", "bob", "--dry-run"]).1["subject"], json!(id_of_bob));
     let shared = shared.as_str();
     for trace in [TRACE, OTHER_TRACE] {
         let by = ["--trace", trace, "--by", "legal@acme.example", "--reason", "case 7"];

@@ -85,7 +85,7 @@ pub struct SpanNode {
     pub peer: String,
     /// Of the span; values that were cut are replaced by a note.
     pub attributes: Vec<(String, String)>,
-    /// What was cut out of the span.
+    /// What was cut out of the span, its resource and its scope.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<CutLine>,
     pub received_unix_nano: u64,
@@ -106,9 +106,20 @@ pub struct Conflict {
     pub variant: bool,
 }
 
+/// Out of what a value was cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    #[default]
+    Span,
+    Resource,
+    Scope,
+}
+
 /// A value, or a run of fields, that is in a payload record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CutLine {
+    pub of: Part,
     pub bytes: u32,
     /// The record's id; absent when the event lists none for it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,7 @@ use spanseal_schemas::event::{
 use spanseal_schemas::{envelope, kind, names};
 
 use super::account;
-use super::answer::{CutLine, Erased, Other, SpanNode};
+use super::answer::{CutLine, Erased, Other, Part, SpanNode};
 use super::erased::Erasures;
 use super::gather::resolve;
 use super::prove::Prover;
@@ -63,11 +63,13 @@ struct Context {
     service: Option<String>,
     tenant: String,
     peer: String,
+    cuts: Vec<CutLine>,
 }
 
 /// The fields that span and conflict events share.
 struct Stored<'a> {
     resource: u64,
+    scope: u64,
     tenant: u64,
     received: u64,
     span: &'a [u8],
@@ -137,12 +139,14 @@ impl Explainer {
     }
 
     fn span(&mut self, stream: StreamId, run: &Run, stored: &Stored<'_>) -> io::Result<SealedSpan> {
-        let cuts = self.cuts(run, stored)?;
+        let mut cuts = self.cuts(run, Part::Span, stored.cuts, &stored.payloads)?;
         let line = |cut: &Cut| stored.cuts.iter().zip(&cuts).find(|(other, _)| other.offset == cut.offset);
         let note = |cut: &Cut| line(cut).map(|(_, line)| note(line)).unwrap_or_default();
         let readable = abridge(stored.span, stored.cuts, &note).unwrap_or_default();
         let span = Span::decode(&readable[..]).unwrap_or_default();
         let resource = self.context(stream, stored.resource)?;
+        cuts.extend(resource.cuts);
+        cuts.extend(self.context(stream, stored.scope)?.cuts);
         let tenant = self.context(stream, stored.tenant)?;
         let attributes: Vec<(String, String)> = span
             .attributes
@@ -172,12 +176,12 @@ impl Explainer {
 
     /// Says of each cut where its bytes are, and whether they were erased. Pieces lie in the payload records one after the
     /// other, each behind its salt and length.
-    fn cuts(&mut self, run: &Run, stored: &Stored<'_>) -> io::Result<Vec<CutLine>> {
-        let (mut lines, mut start) = (Vec::with_capacity(stored.cuts.len()), 0);
-        for cut in stored.cuts {
+    fn cuts(&mut self, run: &Run, of: Part, cuts: &[Cut], payloads: &[&[u8]]) -> io::Result<Vec<CutLine>> {
+        let (mut lines, mut start) = (Vec::with_capacity(cuts.len()), 0);
+        for cut in cuts {
             let chunk = usize::try_from(start / CHUNK_BYTES).unwrap_or(usize::MAX);
             start += PIECE_HEAD + u64::from(cut.length);
-            let payload = stored.payloads.get(chunk).copied();
+            let payload = payloads.get(chunk).copied();
             let subject = payload.and_then(|payload| run.subject(payload));
             let erased = match &subject {
                 Some(subject) => self.erasures.of(subject, &self.data, &self.prover, &mut self.runs)?,
@@ -185,6 +189,7 @@ impl Explainer {
             };
             self.told.extend(erased.as_ref().map(|(event, _)| *event));
             lines.push(CutLine {
+                of,
                 bytes: cut.length,
                 payload: payload.map(hex::encode),
                 subject: subject.map(|subject| hex::encode(&subject)),
@@ -202,7 +207,15 @@ impl Explainer {
         let run = self.runs.of(stream, index, self.prover.hint(event))?;
         let resource = run.event(index).filter(|found| found.kind == kind::RESOURCE);
         let decoded = resource.and_then(|found| ResourceEvent::decode(found.body).ok());
-        let context = decoded.map(Context::of).unwrap_or_default();
+        let context = match decoded {
+            Some(event) => {
+                let payloads: Vec<&[u8]> = event.payloads.iter().map(Vec::as_slice).collect();
+                let of = if event.what == What::Scope as i32 { Part::Scope } else { Part::Resource };
+                let cuts = self.cuts(&run, of, &event.cuts, &payloads)?;
+                Context { cuts, ..Context::of(event) }
+            }
+            None => Context::default(),
+        };
         self.resources.insert(event, context.clone());
         Ok(context)
     }
@@ -217,6 +230,7 @@ impl Context {
             service: service.map(|service| values::text(service.value.as_ref())),
             tenant: event.tenant,
             peer: event.peer,
+            cuts: Vec::new(),
         }
     }
 }
@@ -225,6 +239,7 @@ impl<'a> Stored<'a> {
     fn of_span(view: &'a envelope::SpanEventView<'a>) -> Self {
         Self {
             resource: view.resource,
+            scope: view.scope,
             tenant: view.tenant,
             received: view.received_unix_nano,
             span: view.span,
@@ -236,6 +251,7 @@ impl<'a> Stored<'a> {
     fn of_conflict(event: &'a ConflictEvent) -> Self {
         Self {
             resource: event.resource,
+            scope: event.scope,
             tenant: event.tenant,
             received: event.received_unix_nano,
             span: &event.span,

@@ -27,7 +27,8 @@ use spanseal_log::DataDir;
 use spanseal_schemas::event::Assessment;
 
 pub use answer::{
-    Account, Answer, ApprovalLine, Branch, Conflict, CutLine, Erased, Node, Other, Place, Proof, ReasonLine, SpanNode,
+    Account, Answer, ApprovalLine, Branch, Conflict, CutLine, Erased, Node, Other, Part, Place, Proof, ReasonLine,
+    SpanNode,
 };
 pub use text::{Layout, text};
 

@@ -1,6 +1,6 @@
 //! The answer as plain text: a tree that an investigator reads from top to bottom. Colour is left to whoever prints it.
 
-use super::answer::{Account, Answer, Branch, Conflict, CutLine, Erased, Node, Other, Place, Proof, SpanNode};
+use super::answer::{Account, Answer, Branch, Conflict, CutLine, Erased, Node, Other, Part, Place, Proof, SpanNode};
 use crate::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
 
 /// How much is shown, and how wide.
@@ -222,13 +222,18 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
 fn cut_facts(span: &SpanNode) -> Vec<(&'static str, String)> {
     let mut cuts: Vec<(&CutLine, usize, u64)> = Vec::new();
     for cut in &span.cuts {
-        match cuts.iter_mut().find(|(first, ..)| first.subject == cut.subject) {
+        match cuts.iter_mut().find(|(first, ..)| (first.of, &first.subject) == (cut.of, &cut.subject)) {
             Some((_, values, bytes)) => (*values, *bytes) = (*values + 1, *bytes + u64::from(cut.bytes)),
             None => cuts.push((cut, 1, cut.bytes.into())),
         }
     }
     let fact = |(cut, values, bytes): (&CutLine, usize, u64)| {
-        let what = format!("{} of {} bytes", plural(values, "value"), grouped(bytes));
+        let of = match cut.of {
+            Part::Span => "",
+            Part::Resource => " of the resource",
+            Part::Scope => " of the scope",
+        };
+        let what = format!("{}{of} of {} bytes", plural(values, "value"), grouped(bytes));
         match (&cut.erased, &cut.subject) {
             (Some(Erased { event, unix_nano, requested_by, legal_basis }), _) => {
                 let (who, why) = (printable(requested_by), printable(legal_basis));
