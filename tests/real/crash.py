@@ -36,7 +36,7 @@ def main():
     asked = options(
         __doc__, kills=(100,), spans=(10_000, "acknowledged between two kills, at least"),
         rate=(8_000, "spans a second that a client sends"), collect=(True, "run `collect`, which has no index"),
-        seed=(1, "draws the moments of the kills"),
+        seed=(1, "draws the moments of the kills"), streams=(1, "streams at once"),
     )
     return outcome("crash", lambda folder: show(Crash(folder, asked)))
 
@@ -56,6 +56,8 @@ class Crash:
         self.binary, self.folder, self.options = asked.spanseal, folder, asked
         self.data, self.log = folder / "data", folder / "spanseal.log"
         self.trust, self.acknowledged, self.clients = folder / "trust", [], []
+        self.config = folder / "spanseal.toml"
+        self.config.write_text(f"[seal]\nstreams = {asked.streams}\n")
         self.seals, self.dice = Seals(self.data), random.Random(asked.seed)
         self.ready, self.torn, self.killed_starts, self.pins, self.server = [], 0, 0, 0, None
 
@@ -83,7 +85,7 @@ class Crash:
     def _server(self, **addresses):
         """Starts the server and does not wait for it."""
         command = "collect" if self.options.collect else "up"
-        return Server(self.binary, self.data, self.log, command=command, **addresses)
+        return Server(self.binary, self.data, self.log, command=command, more=("--config", self.config), **addresses)
 
     def _kill(self, number):
         """Kills the server, looks at what is left, and starts it again."""
