@@ -32,6 +32,8 @@ pub struct Stored {
     pub body: Vec<u8>,
     /// Where it stands.
     pub place: Place,
+    /// Bytes of heads that were read to find it: many, where records are small.
+    pub searched: u64,
 }
 
 /// Returns the batch (in the root log: the leaf) with an index, looking at `hint` first.
@@ -63,6 +65,7 @@ pub fn read_batch_at(
             RecordKind::RootLeaf => stored.first = skipped.next,
             RecordKind::Batch => {}
         }
+        stored.searched = skipped.read;
         if stored.kind != RecordKind::Payload {
             let holds = (stored.first..stored.first + u64::from(stored.count)).contains(&index);
             return Ok(holds.then_some(stored));
@@ -89,7 +92,7 @@ pub fn read_record_at(storage: &dyn Storage, dir: &Path, place: Place) -> io::Re
         RecordKind::RootLeaf => (0, 1),
         RecordKind::Payload => (0, 0),
     };
-    Ok(Some(Stored { kind, first, count, body: body.to_vec(), place }))
+    Ok(Some(Stored { kind, first, count, body: body.to_vec(), place, searched: 0 }))
 }
 
 /// How far heads alone led.
@@ -99,12 +102,14 @@ pub(crate) struct Skipped {
     pub(crate) offset: u64,
     /// The index that follows it.
     pub(crate) next: u64,
+    /// Bytes that were read.
+    pub(crate) read: u64,
 }
 
 /// Passes the records that end at or before `index`, and stops early at the first that does not look as it should.
 pub(crate) fn skip_to(file: &dyn StorageFile, owner: &Owner, first: u64, index: u64) -> io::Result<Skipped> {
     let mut window = Window::new(file)?;
-    let mut skipped = Skipped { offset: header_len(first) as u64, next: first };
+    let mut skipped = Skipped { offset: header_len(first) as u64, next: first, read: 0 };
     let mut offset = skipped.offset;
     while let Some((kind, prefix, record_len)) = window.peek(offset)? {
         let count = match (owner, kind) {
@@ -121,9 +126,9 @@ pub(crate) fn skip_to(file: &dyn StorageFile, owner: &Owner, first: u64, index: 
         };
         let Some(end) = skipped.next.checked_add(count).filter(|end| *end <= index) else { break };
         offset += record_len;
-        skipped = Skipped { offset, next: end };
+        skipped = Skipped { offset, next: end, read: 0 };
     }
-    Ok(skipped)
+    Ok(Skipped { read: window.read, ..skipped })
 }
 
 /// Returns the first index that the next batch from an offset on claims, payloads passed over; nothing where none can be
@@ -146,11 +151,13 @@ struct Window<'a> {
     size: u64,
     bytes: Vec<u8>,
     offset: u64,
+    /// Bytes that were read so far.
+    read: u64,
 }
 
 impl Window<'_> {
     fn new(file: &dyn StorageFile) -> io::Result<Window<'_>> {
-        Ok(Window { file, size: file.size()?, bytes: Vec::new(), offset: 0 })
+        Ok(Window { file, size: file.size()?, bytes: Vec::new(), offset: 0, read: 0 })
     }
 
     /// Returns kind, first bytes of the body and length of the record at an offset, if the file is long enough for it.
@@ -163,6 +170,7 @@ impl Window<'_> {
             let read = read_full(self.file, &mut self.bytes, offset)?;
             self.bytes.truncate(read);
             self.offset = offset;
+            self.read += read as u64;
             at = 0;
         }
         let ahead = self.bytes.get(at..).unwrap_or_default();

@@ -88,7 +88,10 @@ impl Firsts {
     fn look_up(&mut self, index: u64) -> Option<Stored> {
         self.spend(LOOK_UP_BYTES)?;
         let found = read_batch_at(self.dir.storage(), &self.dir.log(&self.owner), &self.owner, index, None);
-        found.inspect_err(|error| tracing::warn!(%error, index, "the first of a conflict cannot be read")).ok()?
+        let found = found.inspect_err(|error| tracing::warn!(%error, index, "the first of a conflict cannot be read"));
+        let stored = found.ok()??;
+        self.bytes_left = self.bytes_left.saturating_sub(stored.searched);
+        Some(stored)
     }
 
     fn whole(&mut self, sealed: &Sealed<'_>, subjects: &dyn Subjects) -> Option<Vec<u8>> {
@@ -140,7 +143,7 @@ fn holds(batch: &Stored, index: u64) -> bool {
 
 /// What the stream's thread may read for conflicts in a second, so that they do not keep it from sealing: about 30 batches.
 const BYTES_PER_SECOND_MAX: u64 = 64 << 20;
-/// What finding a batch costs: the heads of a segment's records, and the batch.
+/// What finding a batch costs at least: it is read whole.
 const LOOK_UP_BYTES: u64 = 2 << 20;
 const BATCHES_MAX: usize = 4;
 /// What was cut out of a message may be this long for it to be put together again.

@@ -106,6 +106,8 @@ fn every_record_is_found_by_its_place_and_every_index_by_itself() {
                 for hint in [None, Some(place), Some(Place { offset: place.offset + 1, ..place })] {
                     let found = read_batch_at(spot.storage.as_ref(), &spot.dir, &owner, index, hint).unwrap().unwrap();
                     assert_eq!((found.first, found.place, &found.body[..]), (first, place, bytes), "index {index}");
+                    let is_known = hint == Some(place) && owner == STREAM;
+                    assert_eq!(found.searched == 0, is_known, "what was read to find it is said");
                 }
             }
         }
