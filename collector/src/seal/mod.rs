@@ -45,6 +45,7 @@ mod group;
 mod intake;
 mod keep_out;
 mod keys;
+mod lines;
 mod measures;
 mod moment;
 mod nonces;
