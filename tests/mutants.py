@@ -129,8 +129,8 @@ CHANGES = [
     ),
     Change(
         "log/src/writer.rs", "a sync before the write",
-        "        self.file.write_at(&self.pending, self.durable_len)?;\n        self.file.sync()?;\n",
-        "        self.file.sync()?;\n        self.file.write_at(&self.pending, self.durable_len)?;\n",
+        "        self.file.write_at(self.pending.bytes(), self.durable_len)?;\n        self.file.sync()?;\n",
+        "        self.file.sync()?;\n        self.file.write_at(self.pending.bytes(), self.durable_len)?;\n",
     ),
     Change(
         "log/src/draft.rs", "a segment's name before its sync",
@@ -246,6 +246,20 @@ CHANGES = [
     Change(
         "ledger/src/verify/midway.rs", "a place saved behind a fault",
         "self.position().filter(|_| self.has_found_nothing())?", "self.position()?",
+    ),
+    # --- several streams
+    Change(
+        "collector/src/seal/deeds.rs", "the other streams not told of an erasure",
+        "        *erasures += u64::from(deed.change == Change::Destroy);\n", "",
+    ),
+    Change(
+        "collector/src/seal/split.rs", "a request accepted of which a part is refused",
+        "        let Accepted { rejected_spans, message } = part?;\n",
+        "        let Ok(Accepted { rejected_spans, message }) = part else { continue };\n",
+    ),
+    Change(
+        "collector/src/seal/lines.rs", "a stream begun anew at every start in the place of one that was closed",
+        "Some(last) => *last = stream,", "Some(_) => lines.push(stream),",
     ),
 ]
 
