@@ -250,7 +250,7 @@ def several_streams(bench):
         with bench.collector(streams) as (address, pid, read_metrics, _):
             figures = bench.load(address, pid, spans=few)
             sealed = read_metrics()["spanseal_seal_spans_total{outcome=\"sealed\"}"]
-            bench.row(f"{streams} streams", figures)
+            bench.row("one stream" if streams == 1 else f"{streams} streams", figures)
             bench.check(sealed == figures["acknowledged_spans"], f"{streams} streams: sealed {sealed}")
 
 
