@@ -99,6 +99,29 @@ fn nobody_is_answered_when_a_group_is_not_durable() {
     assert_eq!(verdict.spans(), [1]);
 }
 
+/// A checkpoint over an end that is not there would make the stream look cut at the next start.
+#[test]
+fn the_end_of_an_epoch_is_not_published_when_it_is_not_durable() {
+    let mut world = World::new(Settings::default());
+    let mut process = world.must_start();
+    world.must_seal(&mut process, &Request::of([1]));
+    let durable = *process.checkpoints.streams[0].durable.borrow();
+    for operation in 0..12 {
+        world.memory.fault_after(operation, Fault::Unwritten(ErrorKind::Other));
+    }
+    assert!(process.streams[0].end(&world.now).is_err());
+    assert_eq!(*process.checkpoints.streams[0].durable.borrow(), durable);
+    world.memory.clear_faults();
+    world.checkpoint(&mut process).unwrap();
+    drop(process);
+    world.memory = world.memory.crash();
+    let process = world.must_start();
+    world.end(process).unwrap();
+    let verdict = verdict(&world.memory, &world.pins);
+    verdict.must_hold();
+    assert_eq!((verdict.spans(), verdict.streams.len()), (vec![1], 1));
+}
+
 #[test]
 fn a_full_disk_refuses_retryably_and_goes_on_by_itself() {
     let mut world = World::new(Settings::default());
