@@ -51,9 +51,8 @@ impl Door {
             return Ok(Accepted::default());
         }
         let place = Arc::new(place);
-        let parts: Vec<Part> = split(parcel, answered);
-        let mut answers = Vec::with_capacity(parts.len());
-        for Part { stream, parcel, answered } in parts {
+        let mut answers = Vec::new();
+        for Part { stream, parcel, answered } in split(parcel, answered) {
             self.ways[stream].send(parcel, &place)?;
             answers.push(answered);
         }
