@@ -1,6 +1,7 @@
 //! From a span to grades, reasons and a verdict.
 
 mod approval;
+mod closing;
 mod mirror;
 
 use spanseal_schemas::event::{Claim, Grade, Verdict};
@@ -26,17 +27,22 @@ impl Authority {
         };
         let mut judgement = Judgement::from_asserted(marks.asserted);
         let claims = match marks.claims {
-            Signed::Once(token) => self.judge_claims(token, observed, &mut judgement),
+            Signed::Once(token) => self.judge_claims(token, marks.closing, observed, &mut judgement),
             Signed::Absent => refuse(&mut judgement, Reason::ClaimsAbsent),
             Signed::NotText => refuse(&mut judgement, Reason::ClaimsMalformed),
             Signed::Repeatedly => refuse(&mut judgement, Reason::ClaimsDuplicate),
         };
         let undecided = [Claim::Approval, Claim::Policy].iter().all(|claim| judgement.grade(*claim) == Grade::Absent);
-        if undecided && self.governs(action.governed, claims.as_ref()) {
+        let refused = claims.as_ref().is_some_and(|claims| claims.refused.is_some());
+        if undecided && !refused && self.governs(action.governed, claims.as_ref()) {
             judgement.note(Reason::NotEvaluated);
         }
         let producer = claims.as_ref().map(|claims| (claims.producer, claims.sequence));
-        Assessed { producer, claims: claims.map(Box::new), ..judgement.verdict() }
+        let is_decision = claims.as_ref().is_some_and(|claims| Role::of(claims, observed) == Role::Decision);
+        let judged = judgement.verdict();
+        // A decision is no action, whatever it is based on: what may be violated is the action, if it runs all the same.
+        let verdict = if is_decision { Verdict::NoAction } else { judged.verdict };
+        Assessed { verdict, producer, claims: claims.map(Box::new), ..judged }
     }
 
     fn governs(&self, marked: bool, claims: Option<&Claims>) -> bool {
@@ -44,7 +50,13 @@ impl Authority {
     }
 
     /// Returns the claims when they are signed by a known key and bound to this span, with everything in them judged.
-    fn judge_claims(&self, token: &str, observed: &Observed<'_>, judgement: &mut Judgement) -> Option<Claims> {
+    fn judge_claims(
+        &self,
+        token: &str,
+        closing: Signed<'_>,
+        observed: &Observed<'_>,
+        judgement: &mut Judgement,
+    ) -> Option<Claims> {
         let jws = match Jws::parse(token, claims::TYP, claims::BYTES_MAX) {
             Ok(jws) => jws,
             Err(error) => return refuse(judgement, unreadable(&error)),
@@ -63,38 +75,71 @@ impl Authority {
             Err(reason) => return refuse(judgement, reason),
         };
         assert_claims(&claims, judgement);
-        self.judge_binding(&claims, observed, judgement);
+        let role = Role::of(&claims, observed);
+        self.judge_binding(&claims, role, observed, judgement);
         if judgement.is_contradicted() {
             return None; // they are about something else: nothing in them can back this span
         }
         judge_parties(&claims, actor, judgement);
         judge_policy(&claims, judgement);
-        let approval = self.judge_approval(&claims, actor, observed, judgement);
+        self.judge_closing(closing, &claims, role, actor, observed, judgement);
+        let approval = self.judge_approval(&claims, role, actor, observed, judgement);
         mirror::judge(&claims, &approval, observed.attributes, judgement);
         Some(claims)
     }
 
     /// Checks that the claims were made for this deployment, span and time, and that they agree with themselves.
-    fn judge_binding(&self, claims: &Claims, observed: &Observed<'_>, judgement: &mut Judgement) {
+    fn judge_binding(&self, claims: &Claims, role: Role, observed: &Observed<'_>, judgement: &mut Judgement) {
         let parent = claims.parent.as_ref().map_or(&[][..], |parent| parent);
         let is_root = observed.parent_span_id.iter().all(|byte| *byte == 0); // some senders write zeros for "none"
         let seen_parent = if is_root { &[] } else { observed.parent_span_id };
         let checks = [
             (claims.audience == self.audience, Claim::Actor, Reason::AudienceMismatch),
-            (self.signed_in_time(claims, observed), Claim::Actor, Reason::ClaimsTime),
+            (self.signed_in_time(claims, role, observed), Claim::Actor, Reason::ClaimsTime),
             (claims.trace == observed.trace_id, Claim::Lineage, Reason::TraceMismatch),
-            (claims.span == observed.span_id, Claim::Lineage, Reason::SpanMismatch),
-            (parent == seen_parent, Claim::Lineage, Reason::ParentMismatch),
+            (role == Role::Decision || claims.span == observed.span_id, Claim::Lineage, Reason::SpanMismatch),
+            (parent == seen_parent || role.may_be_below(claims, seen_parent), Claim::Lineage, Reason::ParentMismatch),
             (claims.action_digest == claims.action.digest(), Claim::Scope, Reason::ActionDigestMismatch),
         ];
         contradict_unless(&checks, judgement);
     }
 
-    /// Returns whether the claims were signed while the action ran, and no later than they came.
-    fn signed_in_time(&self, claims: &Claims, observed: &Observed<'_>) -> bool {
+    /// Returns whether the claims were signed while their span ran, and no later than they came. An authorised action may
+    /// start long after it was decided on, but not before.
+    fn signed_in_time(&self, claims: &Claims, role: Role, observed: &Observed<'_>) -> bool {
         let signed = claims.issued_at.saturating_mul(NANOS);
-        let latest = observed.end_unix_nano.min(observed.received_unix_nano).saturating_add(self.skew_nanos);
-        signed.saturating_add(NANOS).saturating_add(self.skew_nanos) > observed.start_unix_nano && signed <= latest
+        let end = if role == Role::Authorised { observed.start_unix_nano } else { observed.end_unix_nano };
+        let latest = end.min(observed.received_unix_nano).saturating_add(self.skew_nanos);
+        let begun = signed.saturating_add(NANOS).saturating_add(self.skew_nanos) > observed.start_unix_nano;
+        (begun || role == Role::Authorised) && signed <= latest
+    }
+}
+
+/// What a span is to the claims that it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The action, which nobody decided on before.
+    Plain,
+    /// The action, decided on before it started.
+    Authorised,
+    /// The record of that decision.
+    Decision,
+}
+
+impl Role {
+    fn of(claims: &Claims, observed: &Observed<'_>) -> Self {
+        match claims.authorize {
+            None => Role::Plain,
+            Some(authorize) if authorize == observed.span_id => Role::Decision,
+            Some(_) => Role::Authorised,
+        }
+    }
+
+    /// Returns whether the span may have this parent, where it is not that of the action: a decision can be recorded below
+    /// the action's own span, or above it, at a trace's root.
+    fn may_be_below(self, claims: &Claims, parent: &[u8]) -> bool {
+        let is_above = parent.is_empty() && claims.parent == claims.authorize;
+        self == Role::Decision && (claims.span == parent || is_above)
     }
 }
 
@@ -139,6 +184,8 @@ fn assert_claims(claims: &Claims, judgement: &mut Judgement) {
     judgement.assert(Claim::Business, !claims.business.is_empty());
     judgement.assert(Claim::Approval, claims.approval.is_some());
     judgement.assert(Claim::Policy, claims.policy.is_some());
+    judgement.assert(Claim::Credential, claims.credential.is_some());
+    judgement.assert(Claim::Runtime, claims.runtime.is_some());
     judgement.assert(Claim::Scope, true);
     judgement.assert(Claim::Lineage, claims.parent.is_some());
 }
@@ -175,6 +222,9 @@ fn judge_policy(claims: &Claims, judgement: &mut Judgement) {
         Some(Decision::Allow) => judgement.note(Reason::PolicyNotReexecuted),
         Some(Decision::Deny) => judgement.note(Reason::PolicyDenied),
         None => {}
+    }
+    if claims.refused.is_some() {
+        judgement.note(Reason::Refused);
     }
 }
 

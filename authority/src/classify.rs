@@ -19,17 +19,28 @@ pub struct Action {
 pub(crate) struct Marks<'a> {
     pub(crate) action: Option<Action>,
     pub(crate) claims: Signed<'a>,
+    pub(crate) closing: Signed<'a>,
     /// What the attributes assert.
     pub(crate) asserted: Grades,
 }
 
-/// The span's `provenance.claims`.
+/// The span's `provenance.claims`, or another statement of which there is one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signed<'a> {
     Absent,
     Once(&'a str),
     NotText,
     Repeatedly,
+}
+
+impl<'a> Signed<'a> {
+    fn add(&mut self, value: &AnyValue<'a>) {
+        *self = match (*self, value) {
+            (Signed::Absent, AnyValue::String(text)) => Signed::Once(text),
+            (Signed::Absent, _) => Signed::NotText,
+            _ => Signed::Repeatedly,
+        };
+    }
 }
 
 impl Authority {
@@ -54,7 +65,8 @@ impl Authority {
     }
 
     pub(crate) fn marks<'a>(&self, service: &str, attributes: &Attributes<'a>) -> Marks<'a> {
-        let mut marks = Marks { action: None, claims: Signed::Absent, asserted: [Grade::Absent; CLAIMS] };
+        let (claims, closing) = (Signed::Absent, Signed::Absent);
+        let mut marks = Marks { action: None, claims, closing, asserted: [Grade::Absent; CLAIMS] };
         let mut governed = false;
         for (key, value) in attributes.iter() {
             if let Some(kind) = action_kind(key, value) {
@@ -62,12 +74,10 @@ impl Authority {
                 marks.action = Some(Action { governed: false });
             }
             if *key == names::PROVENANCE_CLAIMS {
-                marks.claims = match (marks.claims, value) {
-                    (Signed::Absent, AnyValue::String(text)) => Signed::Once(text),
-                    (Signed::Absent, _) => Signed::NotText,
-                    _ => Signed::Repeatedly,
-                };
+                marks.claims.add(value);
                 marks.action = Some(Action { governed: false });
+            } else if *key == names::PROVENANCE_CLOSING {
+                marks.closing.add(value);
             } else if let Some(claim) = asserted_claim(key, value) {
                 marks.asserted[claim as usize] = Grade::Asserted;
             }

@@ -89,6 +89,11 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Returns an integer of at least `least`, if the member is there.
+    pub(crate) fn optional_integer(&self, name: &str, least: u64) -> Result<Option<u64>, MemberError> {
+        self.find(name).map(|_| self.integer(name, least)).transpose()
+    }
+
     /// Returns what `parse` makes of the text.
     pub(crate) fn parsed<T>(
         &self,

@@ -40,7 +40,30 @@ pub fn mirrors(claims: &Claims, each: &mut dyn FnMut(&'static str, Mirror<'_>)) 
     text(names::PROVENANCE_BUSINESS_TASK, business.task.as_deref());
     text(names::PROVENANCE_ACTOR_TYPE, Some(&claims.actor.kind));
     text(names::PROVENANCE_INITIATOR_TYPE, initiator.map(|party| &*party.kind));
-    text(names::PROVENANCE_POLICY_DIGEST, policy.and_then(|policy| policy.version.as_deref()));
+    text(names::PROVENANCE_POLICY_VERSION, policy.and_then(|policy| policy.version.as_deref()));
+    text(names::PROVENANCE_POLICY_ENGINE, policy.and_then(|policy| policy.engine.as_deref()));
+    text(names::PROVENANCE_SUPERVISOR_ID, claims.supervisor.as_deref());
+    text(names::PROVENANCE_REFUSAL_CODE, claims.refused.as_ref().map(|refusal| &*refusal.code));
+    if let Some(credential) = &claims.credential {
+        text(names::PROVENANCE_CREDENTIAL_TYPE, Some(&credential.kind));
+        text(names::PROVENANCE_CREDENTIAL_ISSUER, credential.issuer.as_deref());
+        text(names::PROVENANCE_CREDENTIAL_ID, credential.id.as_deref());
+        text(names::PROVENANCE_CREDENTIAL_DIGEST, credential.digest.map(|digest| digest.to_string()).as_deref());
+    }
+    if let Some(runtime) = &claims.runtime {
+        text(names::PROVENANCE_RUNTIME_ID, runtime.id.as_deref());
+        text(names::PROVENANCE_RUNTIME_IMAGE_DIGEST, runtime.image.as_deref());
+        text(names::PROVENANCE_RUNTIME_BUILD, runtime.build.as_deref());
+        text(names::PROVENANCE_RUNTIME_SANDBOX, runtime.sandbox.as_deref());
+        let executable = runtime.executable.map(|digest| digest.to_string());
+        text(names::PROVENANCE_RUNTIME_EXECUTABLE_DIGEST, executable.as_deref());
+    }
+    if !claims.path.is_empty() {
+        each(names::PROVENANCE_ACTION_PATH, Mirror::Texts(&claims.path));
+    }
+    if let Some(policy) = policy.filter(|policy| !policy.policies.is_empty()) {
+        each(names::PROVENANCE_POLICY_IDS, Mirror::Texts(&policy.policies));
+    }
     if !claims.delegation.is_empty() {
         each(names::PROVENANCE_DELEGATION_CHAIN, Mirror::Texts(&claims.delegation));
     }

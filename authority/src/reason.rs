@@ -117,6 +117,46 @@ reasons! {
     MirrorMismatch = 116 "mirror_mismatch" Contradicts
         "A readable attribute says something else than the signed claims."
         "Find out what changed the attribute between the sender and the collector.";
+    /// The span records the decision, not the action.
+    DecisionRecord = 117 "decision_record" Notes
+        "This span records the decision on an action; what was done is on another."
+        "Look at the action's own span; without one nothing was done, or its record is missing.";
+    /// No closing statement on an authorised action.
+    ClosingAbsent = 118 "closing_absent" Withholds
+        "Nothing signed says how the action ended."
+        "Find out what took the closing statement away; the SDK writes one whatever happens.";
+    /// The closing statement cannot be read.
+    ClosingMalformed = 119 "closing_malformed" Contradicts
+        "The closing statement cannot be read in the form that it must have."
+        "Compare it with docs/claims.md section 5; something on the way may have altered it.";
+    /// Several closing statements.
+    ClosingDuplicate = 120 "closing_duplicate" Contradicts
+        "The span carries a closing statement more than once."
+        "Find out who added the second; only the SDK writes this attribute, once.";
+    /// Not signed by the key of the claims.
+    ClosingSignature = 121 "closing_signature" Contradicts
+        "The closing statement is not signed by the key that signed the claims."
+        "Treat the sender as compromised until the cause is known.";
+    /// About another action.
+    ClosingMismatch = 122 "closing_mismatch" Contradicts
+        "The closing statement was made for another action."
+        "Closing statements cannot be reused: find out who copied it.";
+    /// From another time than the action's end.
+    ClosingTime = 123 "closing_time" Contradicts
+        "The closing statement was not signed between the decision and the end of the action."
+        "Compare the clocks of the sender and the collector; old statements may be replayed.";
+    /// Something else was executed.
+    ExecutedMismatch = 124 "executed_mismatch" Contradicts
+        "What was executed is another action than the one that was decided on."
+        "Find out what changed the arguments between the decision and the action.";
+    /// Nobody said how it ended.
+    NotClosed = 125 "not_closed" Notes
+        "The program ended, or the span did, before the action had."
+        "Find out whether the action took effect.";
+    /// Leave that nobody used.
+    Unused = 126 "unused" Notes
+        "The leave was not used: nothing ran."
+        "Nothing has to be done.";
     /// The key belongs to somebody else.
     ActorMismatch = 201 "actor_mismatch" Contradicts
         "The claims name another actor than the one whose key signed them."
@@ -213,6 +253,14 @@ reasons! {
     PolicyNotReexecuted = 402 "policy_not_reexecuted" Notes
         "The policy decision is the actor's word: this version does not execute it again."
         "Rely on the approval.";
+    /// Leave was refused.
+    Refused = 403 "refused" Withholds
+        "The action was refused, and did not run by what its actor says."
+        "See why in the record of the decision; have it approved if it is legitimate.";
+    /// Leave was refused and it ran all the same.
+    RefusedButRan = 404 "refused_but_ran" Contradicts
+        "The action was refused, and its span says that it ran."
+        "Treat the actor as compromised until the cause is known.";
 }
 
 impl Reason {

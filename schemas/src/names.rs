@@ -136,6 +136,9 @@ pub const PROVENANCE_ACTION_ID: &str = "provenance.action.id";
 /// `provenance.action.outcome`: How the action ended.
 pub const PROVENANCE_ACTION_OUTCOME: &str = "provenance.action.outcome";
 
+/// `provenance.action.path`: The tools around the action, outermost first, its own last.
+pub const PROVENANCE_ACTION_PATH: &str = "provenance.action.path";
+
 /// `provenance.action.target`: What the action is done to.
 pub const PROVENANCE_ACTION_TARGET: &str = "provenance.action.target";
 
@@ -181,6 +184,9 @@ pub const PROVENANCE_CLAIMS: &str = "provenance.claims";
 /// `provenance.clearance.id`: The one-shot leave under which the action ran.
 pub const PROVENANCE_CLEARANCE_ID: &str = "provenance.clearance.id";
 
+/// `provenance.closing`: The signed statement made when a governed action ended, one compact JWS.
+pub const PROVENANCE_CLOSING: &str = "provenance.closing";
+
 /// `provenance.credential.digest`: SHA-256 of the credential, in hex.
 pub const PROVENANCE_CREDENTIAL_DIGEST: &str = "provenance.credential.digest";
 
@@ -193,11 +199,17 @@ pub const PROVENANCE_CREDENTIAL_ID: &str = "provenance.credential.id";
 /// `provenance.credential.issuer`: Who issued the credential.
 pub const PROVENANCE_CREDENTIAL_ISSUER: &str = "provenance.credential.issuer";
 
+/// `provenance.credential.rotation`: The rule by which the credential is rotated.
+pub const PROVENANCE_CREDENTIAL_ROTATION: &str = "provenance.credential.rotation";
+
 /// `provenance.credential.type`: The kind of credential that the action used.
 pub const PROVENANCE_CREDENTIAL_TYPE: &str = "provenance.credential.type";
 
 /// `provenance.delegation.chain`: Identities from the initiator to the actor, initiator first.
 pub const PROVENANCE_DELEGATION_CHAIN: &str = "provenance.delegation.chain";
+
+/// `provenance.end`: The signed statement of a producer that ended in an orderly way, one compact JWS.
+pub const PROVENANCE_END: &str = "provenance.end";
 
 /// `provenance.initiator.id`: The person, schedule or event on whose behalf the actor acts.
 pub const PROVENANCE_INITIATOR_ID: &str = "provenance.initiator.id";
@@ -223,23 +235,38 @@ pub const PROVENANCE_POLICY_ENGINE: &str = "provenance.policy.engine";
 /// `provenance.policy.ids`: The policies that determined the decision.
 pub const PROVENANCE_POLICY_IDS: &str = "provenance.policy.ids";
 
+/// `provenance.policy.version`: The version of the policies.
+pub const PROVENANCE_POLICY_VERSION: &str = "provenance.policy.version";
+
 /// `provenance.producer.id`: The SDK process that numbers its governed spans, 16 random bytes in hex.
 pub const PROVENANCE_PRODUCER_ID: &str = "provenance.producer.id";
 
 /// `provenance.producer.seq`: The number of this governed span in its producer, from 1.
 pub const PROVENANCE_PRODUCER_SEQ: &str = "provenance.producer.seq";
 
-/// `provenance.result`: The signed statement made when a governed action ended, one compact JWS.
-pub const PROVENANCE_RESULT: &str = "provenance.result";
+/// `provenance.refusal.code`: Why the action was refused, in short.
+pub const PROVENANCE_REFUSAL_CODE: &str = "provenance.refusal.code";
+
+/// `provenance.refusal.reason`: Why the action was refused, for people.
+pub const PROVENANCE_REFUSAL_REASON: &str = "provenance.refusal.reason";
+
+/// `provenance.runtime.build`: The build that ran the action, for example a commit.
+pub const PROVENANCE_RUNTIME_BUILD: &str = "provenance.runtime.build";
 
 /// `provenance.runtime.deadline`: Unix seconds by which the runtime ends.
 pub const PROVENANCE_RUNTIME_DEADLINE: &str = "provenance.runtime.deadline";
+
+/// `provenance.runtime.executable_digest`: SHA-256 of the executable that ran the action, in hex.
+pub const PROVENANCE_RUNTIME_EXECUTABLE_DIGEST: &str = "provenance.runtime.executable_digest";
 
 /// `provenance.runtime.id`: The sandbox, pod or machine that ran the action.
 pub const PROVENANCE_RUNTIME_ID: &str = "provenance.runtime.id";
 
 /// `provenance.runtime.image_digest`: The digest of the image that ran the action.
 pub const PROVENANCE_RUNTIME_IMAGE_DIGEST: &str = "provenance.runtime.image_digest";
+
+/// `provenance.runtime.sandbox`: The sandbox that the action ran in.
+pub const PROVENANCE_RUNTIME_SANDBOX: &str = "provenance.runtime.sandbox";
 
 /// `provenance.supervisor.id`: The person or agent that supervises the action.
 pub const PROVENANCE_SUPERVISOR_ID: &str = "provenance.supervisor.id";

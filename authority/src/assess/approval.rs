@@ -2,7 +2,7 @@
 
 use spanseal_schemas::event::{Claim, Grade};
 
-use super::{NANOS, contradict_unless};
+use super::{NANOS, Role, contradict_unless};
 use crate::approval::{self, Approval, ApprovalError};
 use crate::assessed::Judgement;
 use crate::authority::{Actor, Approver, Authority};
@@ -23,6 +23,7 @@ impl Authority {
     pub(super) fn judge_approval(
         &self,
         claims: &Claims,
+        role: Role,
         actor: &Actor,
         observed: &Observed<'_>,
         judgement: &mut Judgement,
@@ -42,7 +43,7 @@ impl Authority {
             judgement.note(Reason::ApproverUnknown);
             return Found::Read(Box::new(approval));
         };
-        contradict_unless(&self.checks(&approval, approver, claims, actor, observed), judgement);
+        contradict_unless(&self.checks(&approval, approver, claims, role, actor, observed), judgement);
         let ticket_matches = match (&approval.ticket, &claims.business.ticket) {
             (Some(approved), Some(claimed)) => approved == claimed,
             _ => true,
@@ -79,12 +80,16 @@ impl Authority {
         approval: &Approval,
         approver: &Approver,
         claims: &Claims,
+        role: Role,
         actor: &Actor,
         observed: &Observed<'_>,
     ) -> [(bool, Claim, Reason); 8] {
         let is_initiator = claims.initiator.as_ref().is_some_and(|initiator| initiator.id == approval.approver);
-        // The action begins inside the approved time by its own clock, and its claims are signed inside it.
-        let times = [observed.start_unix_nano, claims.issued_at.saturating_mul(NANOS)];
+        // The action begins inside the approved time by its own clock, and its claims are signed inside it. The record of
+        // the decision may begin before, when somebody had to be asked.
+        let signed = claims.issued_at.saturating_mul(NANOS);
+        let begun = if role == Role::Decision { signed } else { observed.start_unix_nano };
+        let times = [begun, signed];
         let opens = approval.not_before.saturating_mul(NANOS).saturating_sub(self.skew_nanos);
         let closes = approval.expires.saturating_mul(NANOS).saturating_add(self.skew_nanos);
         [

@@ -3,6 +3,7 @@
 use spanseal_authority::action::{Action, arguments_digest};
 use spanseal_authority::approval::Approval;
 use spanseal_authority::claims::{Business, Claims, Party};
+use spanseal_authority::closing::{Closing, Outcome};
 use spanseal_authority::config::Config;
 use spanseal_authority::json::Json;
 use spanseal_authority::key::SigningKey;
@@ -12,17 +13,16 @@ use spanseal_schemas::scan::AnyValue;
 
 const DOC: &str = include_str!("../../../docs/claims.md");
 
-fn section(heading: &str) -> &'static str {
-    let (_, after) = DOC.split_once(heading).unwrap();
-    after.split("\n## ").next().unwrap()
+/// Returns the section with this title, whatever its number.
+fn section(title: &str) -> &'static str {
+    let is_titled = |section: &&str| section.split_once(". ").is_some_and(|(_, rest)| rest.starts_with(title));
+    DOC.split("\n## ").find(is_titled).unwrap()
 }
 
 #[test]
 fn the_table_of_reasons_is_that_of_the_code() {
-    let documented: Vec<_> = section("\n## 7. Reasons")
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| code"))
-        .collect();
+    let documented: Vec<_> =
+        section("Reasons").lines().filter(|line| line.starts_with("| ") && !line.starts_with("| code")).collect();
     let row = |reason: &Reason| {
         let effect = format!("{:?}", reason.effect()).to_lowercase();
         format!("| {} | `{}` | {effect} | {} | {} |", reason.code(), reason.name(), reason.sentence(), reason.remedy())
@@ -46,6 +46,7 @@ struct Example {
     arguments: Json,
     claims: Claims,
     approval: Approval,
+    closing: Closing,
 }
 
 impl Example {
@@ -80,18 +81,26 @@ impl Example {
             clearance: [0x0d; 16],
             trace: [0x0e; 16],
             span: [0x0f; 8],
-            parent: None,
-            action_digest: action.digest(),
-            action,
-            actor: Party { id: "spiffe://acme.example/agent/deployer".into(), kind: "agent".into() },
+            authorize: Some([0x1f; 8]),
+            parent: Some([0x1f; 8]),
             owner: Some("team:platform".into()),
             initiator: Some(Party { id: "alice@acme.example".into(), kind: "human".into() }),
-            delegation: Vec::new(),
             business: Business { ticket: Some("CHG-1042".into()), ..Business::default() },
-            policy: None,
             approval: Some(approval.sign(&approver)),
+            ..Claims::bare(Party { id: "spiffe://acme.example/agent/deployer".into(), kind: "agent".into() }, action)
         };
-        Self { actor, approver, arguments, claims, approval }
+        let closing = Closing {
+            audience: claims.audience.clone(),
+            issued_at: 1_795_000_001,
+            producer: claims.producer,
+            clearance: claims.clearance,
+            trace: claims.trace,
+            span: claims.span,
+            executed: claims.action_digest,
+            outcome: Outcome::Success,
+            result: None,
+        };
+        Self { actor, approver, arguments, claims, approval, closing }
     }
 
     fn parts(&self) -> Vec<(&'static str, String)> {
@@ -123,6 +132,8 @@ impl Example {
             ("", self.approval.sign(&self.approver)),
             ("Payload of the claims, and the claims:", self.claims.to_json().canonical()),
             ("", self.claims.sign(&self.actor)),
+            ("Payload of the closing statement, and the statement:", self.closing.to_json().canonical()),
+            ("", self.closing.sign(&self.actor)),
         ]
     }
 }
@@ -138,7 +149,7 @@ fn the_worked_example_is_what_the_code_makes() {
         }
     }
     text.push_str("```");
-    assert!(section("\n## 8. Worked example").contains(&text), "the example should read:\n{text}");
+    assert!(section("Worked example").contains(&text), "the example should read:\n{text}");
 }
 
 #[test]
@@ -147,18 +158,21 @@ fn the_worked_example_is_proven_under_the_documented_configuration() {
     struct File {
         authority: Config,
     }
-    let toml = section("\n## 9. Configuration").split("```").nth(1).unwrap().trim_start_matches("toml");
+    let toml = section("Configuration").split("```").nth(1).unwrap().trim_start_matches("toml");
     let file: File = toml::from_str(toml).unwrap();
     let authority = Authority::new(&file.authority, "another name").unwrap();
     let example = Example::new();
     let token = example.claims.sign(&example.actor);
     let mut attributes = Attributes::new();
+    let closing = example.closing.sign(&example.actor);
     attributes.push("provenance.claims", AnyValue::String(&token));
+    attributes.push("provenance.closing", AnyValue::String(&closing));
     let start_unix_nano = 1_795_000_000_000_000_000;
     let observed = Observed {
         received_unix_nano: start_unix_nano + 2_000_000_000,
         trace_id: &[0x0e; 16],
         span_id: &[0x0f; 8],
+        parent_span_id: &[0x1f; 8],
         start_unix_nano,
         end_unix_nano: start_unix_nano + 1_000_000_000,
         attributes: &attributes,

@@ -3,7 +3,8 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use spanseal_authority::action::{Action, Digest};
 use spanseal_authority::approval::Approval;
-use spanseal_authority::claims::{Business, Claims, Party};
+use spanseal_authority::claims::{Business, Claims, Credential, Party, Runtime};
+use spanseal_authority::closing::{Closing, Outcome};
 use spanseal_authority::config::{Actor, Approver, Config, Governed};
 use spanseal_authority::key::SigningKey;
 use spanseal_authority::{Assessed, Attributes, Authority, Observed};
@@ -25,6 +26,10 @@ pub(crate) struct Case {
     pub(crate) claims: Claims,
     /// Changes the signed claims before they are put on the span.
     pub(crate) alter_claims: fn(String) -> String,
+    /// How the action ended, signed by the key of this seed.
+    pub(crate) closing: Option<(Closing, [u8; 32])>,
+    /// Changes the signed closing statement before it is put on the span.
+    pub(crate) alter_closing: fn(String) -> String,
     /// The span has no signed claims.
     pub(crate) unsigned: bool,
     pub(crate) span: [u8; 8],
@@ -67,6 +72,8 @@ impl Case {
             alter_approval: |token| token,
             claims: claims(action),
             alter_claims: |token| token,
+            closing: None,
+            alter_closing: |token| token,
             unsigned: false,
             span: [6; 8],
             parent: &[7; 8],
@@ -85,6 +92,48 @@ impl Case {
         let mut case = Self::approved();
         change(&mut case);
         case
+    }
+
+    /// Lets a decision come first, and the action end well.
+    pub(crate) fn authorise(&mut self) {
+        self.claims.authorize = Some([8; 8]);
+        let claims = &self.claims;
+        let closing = Closing {
+            audience: claims.audience.clone(),
+            issued_at: START + 2,
+            producer: claims.producer,
+            clearance: claims.clearance,
+            trace: claims.trace,
+            span: claims.span,
+            executed: claims.action_digest,
+            outcome: Outcome::Success,
+            result: None,
+        };
+        self.closing = Some((closing, self.actor_seed));
+    }
+
+    pub(crate) fn closing(&mut self) -> &mut Closing {
+        if self.closing.is_none() {
+            self.authorise();
+        }
+        &mut self.closing.as_mut().unwrap().0
+    }
+
+    /// Makes the span that of the decision.
+    pub(crate) fn decide(&mut self) {
+        self.authorise();
+        self.closing = None;
+        self.span = [8; 8];
+    }
+
+    pub(crate) fn is_decision(&self) -> bool {
+        self.claims.authorize == Some(self.span)
+    }
+
+    /// Returns the text of the closing statement.
+    pub(crate) fn closing_token(&self) -> Option<String> {
+        let (closing, seed) = self.closing.as_ref()?;
+        Some((self.alter_closing)(closing.sign(&SigningKey::from_seed(seed))))
     }
 
     pub(crate) fn approval(&mut self) -> &mut Approval {
@@ -109,12 +158,20 @@ impl Case {
 
     /// Judges the span with `token` in the place of the claims.
     pub(crate) fn judge_token(&self, token: &str) -> Assessed {
+        self.judge_tokens(token, self.closing_token().as_deref())
+    }
+
+    /// Judges the span with these in the place of the claims and the closing statement.
+    pub(crate) fn judge_tokens(&self, token: &str, closing: Option<&str>) -> Assessed {
         let mut attributes = Attributes::new();
         for (key, value) in &self.attributes {
             attributes.push(key, any(value));
         }
         if !self.unsigned {
             attributes.push("provenance.claims", AnyValue::String(token));
+        }
+        if let Some(closing) = closing {
+            attributes.push("provenance.closing", AnyValue::String(closing));
         }
         let observed = Observed {
             received_unix_nano: self.received,
@@ -195,15 +252,13 @@ fn claims(action: Action) -> Claims {
         trace: [5; 16],
         span: [6; 8],
         parent: Some([7; 8]),
-        action_digest: action.digest(),
-        action,
-        actor: Party { id: ACTOR.into(), kind: "agent".into() },
         owner: Some("team:platform".into()),
         initiator: Some(Party { id: "alice@acme.example".into(), kind: "human".into() }),
         delegation: vec!["alice@acme.example".into(), ACTOR.into()],
         business: Business { ticket: Some("CHG-1042".into()), ..Business::default() },
-        policy: None,
-        approval: None,
+        credential: Some(Credential { kind: "jwt-svid".into(), id: Some("t-1".into()), ..Credential::default() }),
+        runtime: Some(Runtime { executable: Some(Digest([1; 32])), ..Runtime::default() }),
+        ..Claims::bare(Party { id: ACTOR.into(), kind: "agent".into() }, action)
     }
 }
 

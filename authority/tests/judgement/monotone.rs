@@ -26,10 +26,31 @@ fn every_character_of_an_approved_action_counts() {
     }
 }
 
+#[test]
+fn every_character_of_a_closing_statement_counts() {
+    let case = Case::with(Case::authorise);
+    let (claims, closing) = (case.claims_token(), case.closing_token().unwrap());
+    assert_eq!(case.judge_tokens(&claims, Some(&closing)).verdict, Verdict::Proven);
+    assert_eq!(case.judge_tokens(&claims, None).verdict, Verdict::Unproven);
+    for at in 0..closing.len() {
+        let removed = [&closing[..at], &closing[at + 1..]].concat();
+        assert_eq!(case.judge_tokens(&claims, Some(&removed)).verdict, Verdict::Violated, "without character {at}");
+        let other = if closing.as_bytes()[at] == b'A' { "B" } else { "A" };
+        let altered = [&closing[..at], other, &closing[at + 1..]].concat();
+        assert_eq!(
+            case.judge_tokens(&claims, Some(&altered)).verdict,
+            Verdict::Violated,
+            "with character {at} altered"
+        );
+    }
+}
+
 /// Returns whether the case is an approved action to whose span others added something contradictory: when that goes,
 /// what is left is the action as it was signed, and proven.
 fn is_only_littered(case: &Case) -> bool {
-    case.claims_token() == Case::approved().claims_token()
+    let is_authorised = case.closing_token() == Case::with(Case::authorise).closing_token();
+    let signed = if is_authorised { Case::with(Case::authorise) } else { Case::approved() };
+    case.claims_token() == signed.claims_token()
 }
 
 #[test]
@@ -39,6 +60,7 @@ fn nothing_taken_away_makes_an_action_proven() {
         let mut less = vec![
             Case { unsigned: true, ..case.clone() },
             Case { approval: None, ..case.clone() },
+            Case { closing: None, ..case.clone() },
             Case { service: "chat", ..case.clone() },
             Case { attributes: Vec::new(), ..case.clone() },
             Case { config: Config { governed: Governed::default(), ..case.config.clone() }, ..case.clone() },

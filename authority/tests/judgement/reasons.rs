@@ -1,7 +1,9 @@
 //! Every reason has a case that produces it, and does to the verdict what the table says.
 
 use spanseal_authority::Reason;
-use spanseal_authority::claims::{Claims, Decision, Party, Policy};
+use spanseal_authority::action::Digest;
+use spanseal_authority::claims::{Claims, Decision, Party, Policy, Refusal};
+use spanseal_authority::closing::Outcome;
 use spanseal_authority::reason::Effect;
 use spanseal_schemas::event::Verdict;
 
@@ -87,6 +89,107 @@ pub(crate) const CASES: &[(Reason, &str, Change)] = &[
         case.attributes.push(("provenance.approval.expires_at", Value::Integer(1)))
     }),
     (Reason::MirrorMismatch, "a number as text", |case| case.attributes.push(("provenance.producer.seq", "7".into()))),
+    (Reason::MirrorMismatch, "another executable to read", |case| {
+        case.attributes.push(("provenance.runtime.executable_digest", "00".into()))
+    }),
+    (Reason::MirrorMismatch, "another credential to read", |case| {
+        case.attributes.push(("provenance.credential.id", "t-2".into()))
+    }),
+    (Reason::MirrorMismatch, "a refusal that nothing signed", |case| {
+        case.attributes.push(("provenance.refusal.code", "policy_denied".into()))
+    }),
+    (Reason::ClaimsTime, "started before it was decided on", |case| {
+        case.authorise();
+        case.claims.issued_at = START + 61;
+        case.end += 100 * SECOND;
+        case.received += 100 * SECOND;
+        case.closing().issued_at = START + 70;
+    }),
+    (Reason::ParentMismatch, "a decision recorded elsewhere in the trace", |case| {
+        case.decide();
+        case.parent = &[0xff; 8];
+    }),
+    (Reason::SpanMismatch, "authorised for another span", |case| {
+        case.authorise();
+        case.span = [0xff; 8];
+    }),
+    (Reason::DecisionRecord, "beside the action", Case::decide),
+    (Reason::DecisionRecord, "below the action", |case| {
+        case.decide();
+        case.parent = &[6; 8];
+    }),
+    (Reason::DecisionRecord, "above the action, at the root", |case| {
+        case.decide();
+        case.claims.parent = case.claims.authorize;
+        case.parent = &[];
+    }),
+    (Reason::DecisionRecord, "somebody was asked for an hour", |case| {
+        case.decide();
+        case.start -= 3600 * SECOND;
+    }),
+    (Reason::ClosingAbsent, "taken away", |case| {
+        case.authorise();
+        case.closing = None;
+    }),
+    (Reason::ClosingMalformed, "no JWS", |case| {
+        case.authorise();
+        case.alter_closing = |_| "done".into();
+    }),
+    (Reason::ClosingMalformed, "claims in its place", |case| {
+        case.authorise();
+        case.alter_closing =
+            |token| forge(&token, 0xa1, |header| header.replace("provenance-closing", "provenance-claims"), same);
+    }),
+    (Reason::ClosingMalformed, "an outcome that nobody knows", |case| {
+        case.authorise();
+        case.alter_closing = |token| forge(&token, 0xa1, same, |payload| payload.replace("success", "fine"));
+    }),
+    (Reason::ClosingMalformed, "bytes instead of text", |case| {
+        case.authorise();
+        case.closing = None;
+        case.attributes.push(("provenance.closing", Value::Bytes(vec![1])));
+    }),
+    (Reason::ClosingDuplicate, "a second statement", |case| {
+        case.authorise();
+        case.attributes.push(("provenance.closing", "x".into()));
+    }),
+    (Reason::ClosingSignature, "by an approver's key", |case| {
+        case.authorise();
+        case.closing.as_mut().unwrap().1 = [0xb0; 32];
+    }),
+    (Reason::ClosingSignature, "signed without the key", |case| {
+        case.authorise();
+        case.alter_closing = |token| forge(&token, 0xff, same, same);
+    }),
+    (Reason::ClosingMismatch, "of another clearance", |case| case.closing().clearance = [0xff; 16]),
+    (Reason::ClosingMismatch, "of another producer", |case| case.closing().producer = [0xff; 16]),
+    (Reason::ClosingMismatch, "of another trace", |case| case.closing().trace = [0xff; 16]),
+    (Reason::ClosingMismatch, "of another span", |case| case.closing().span = [0xff; 8]),
+    (Reason::ClosingMismatch, "for another audience", |case| case.closing().audience = "staging".into()),
+    (Reason::ClosingMismatch, "on the record of the decision", |case| {
+        case.authorise();
+        case.span = [8; 8];
+    }),
+    (Reason::ClosingTime, "before the decision", |case| case.closing().issued_at = START - 1),
+    (Reason::ClosingTime, "an hour after the end", |case| case.closing().issued_at = START + 3600),
+    (Reason::ExecutedMismatch, "other arguments were used", |case| case.closing().executed = Digest([0xff; 32])),
+    (Reason::NotClosed, "the program ended first", |case| case.closing().outcome = Outcome::NotClosed),
+    (Reason::Unused, "never run", |case| case.closing().outcome = Outcome::Unused),
+    (Reason::Refused, "refused, and nothing ran", |case| {
+        case.closing().outcome = Outcome::Unused;
+        case.claims.refused = Some(refusal());
+    }),
+    (Reason::Refused, "the record of a refusal", |case| {
+        case.decide();
+        case.claims.refused = Some(refusal());
+    }),
+    (Reason::RefusedButRan, "refused, and it ran", |case| {
+        case.authorise();
+        case.claims.refused = Some(refusal());
+    }),
+    (Reason::RefusedButRan, "refused, and nobody says how it ended", |case| {
+        case.claims.refused = Some(refusal());
+    }),
     (Reason::ActorMismatch, "another actor under this key", |case| {
         case.claims.actor.id = "spiffe://acme.example/agent/other".into();
         case.approval().actor = case.claims.actor.id.clone();
@@ -107,7 +210,7 @@ pub(crate) const CASES: &[(Reason, &str, Change)] = &[
     (Reason::ApprovalAbsent, "not approved", |case| case.approval = None),
     (Reason::ApprovalAbsent, "allowed by policy alone", |case| {
         case.approval = None;
-        case.claims.policy = Some(Policy { decision: Decision::Allow, id: None, version: None });
+        case.claims.policy = Some(Policy::of(Decision::Allow));
     }),
     (Reason::ApprovalMalformed, "no JWS", |case| case.alter_approval = |_| "approved".into()),
     (Reason::ApprovalMalformed, "without an expiry", |case| {
@@ -166,13 +269,17 @@ pub(crate) const CASES: &[(Reason, &str, Change)] = &[
     }),
     (Reason::UsesNotCounted, "approved once", |_| {}),
     (Reason::PolicyDenied, "policy said no", |case| {
-        case.claims.policy = Some(Policy { decision: Decision::Deny, id: None, version: None });
+        case.claims.policy = Some(Policy::of(Decision::Deny));
     }),
     (Reason::PolicyNotReexecuted, "policy said yes", |case| {
         case.claims.policy =
-            Some(Policy { decision: Decision::Allow, id: Some("d-1".into()), version: Some("v7".into()) });
+            Some(Policy { id: Some("d-1".into()), version: Some("v7".into()), ..Policy::of(Decision::Allow) });
     }),
 ];
+
+fn refusal() -> Refusal {
+    Refusal { code: "policy_denied".into(), reason: "no policy permits it".into() }
+}
 
 #[test]
 fn every_reason_has_a_case_that_produces_it() {
@@ -180,6 +287,9 @@ fn every_reason_has_a_case_that_produces_it() {
         let found = Case::with(change).judge();
         assert!(found.reasons.contains(reason), "{what}: {:?} instead of {reason:?}", found.reasons);
         match reason.effect() {
+            _ if Case::with(change).is_decision() && found.claims.is_some() => {
+                assert_eq!(found.verdict, Verdict::NoAction, "{what}");
+            }
             Effect::Contradicts => assert_eq!(found.verdict, Verdict::Violated, "{what}"),
             Effect::Withholds => assert_eq!(found.verdict, Verdict::Unproven, "{what}"),
             Effect::Notes => assert_eq!(found.verdict, Verdict::Proven, "{what}"),

@@ -11,7 +11,7 @@ fn an_approved_action_is_proven_claim_by_claim() {
     assert_eq!((found.verdict, &*found.reasons), (Verdict::Proven, &[Reason::UsesNotCounted][..]));
     for (claim, grade) in [
         (Claim::Actor, Grade::Verified),
-        (Claim::Credential, Grade::Absent),
+        (Claim::Credential, Grade::Asserted),
         (Claim::Initiator, Grade::Asserted),
         (Claim::Owner, Grade::Verified),
         (Claim::Delegation, Grade::Asserted),
@@ -20,7 +20,7 @@ fn an_approved_action_is_proven_claim_by_claim() {
         (Claim::Policy, Grade::Absent),
         (Claim::Scope, Grade::Verified),
         (Claim::Lineage, Grade::Asserted),
-        (Claim::Runtime, Grade::Absent),
+        (Claim::Runtime, Grade::Asserted),
     ] {
         assert_eq!(found.grade(claim), grade, "{claim:?}");
     }

@@ -153,16 +153,9 @@ mod tests {
             clearance: [2; 16],
             trace: [3; 16],
             span: [4; 8],
-            parent: None,
-            action_digest: action.digest(),
-            action,
-            actor: Party { id: "x".repeat(300), kind: "agent".into() },
             owner: text("team:a"),
-            initiator: None,
-            delegation: Vec::new(),
             business: Business { ticket: text("T-1"), ..Business::default() },
-            policy: None,
-            approval: None,
+            ..Claims::bare(Party { id: "x".repeat(300), kind: "agent".into() }, action)
         }
     }
 

@@ -203,7 +203,7 @@ impl Attributes<'_> {
                     approval_mirrors(&approval, &mut |name, mirror| self.mirror(name, mirror));
                 }
             }
-            (names::PROVENANCE_RESULT, _) => {}
+            (names::PROVENANCE_CLOSING | names::PROVENANCE_END, _) => {}
             (_, AnyValue::Array(array)) => {
                 let mut elements = 0;
                 let _ = scan::elements(array, &mut |element| {

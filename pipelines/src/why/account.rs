@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use spanseal_authority::approval::Approval;
-use spanseal_authority::claims::Claims;
+use spanseal_authority::claims::{self, Claims};
+use spanseal_authority::closing::Closing;
 use spanseal_schemas::event::{Assessment, Claim, Grade};
 use spanseal_schemas::names;
 
 use super::answer::{Account, ApprovalLine, ReasonLine};
 use crate::facet::Facet;
+use crate::hex;
+use crate::printed::time_of_seconds;
 
-/// Returns the account that a span's attributes give.
-pub(super) fn of(attributes: &[(String, String)]) -> Account {
+/// Returns the account that the attributes of a span give.
+pub(super) fn of(span: &str, attributes: &[(String, String)]) -> Account {
     let find = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     let facet = |facet: Facet| facet.keys().iter().find_map(|key| find(key));
     let token = find(names::PROVENANCE_CLAIMS);
@@ -31,9 +34,19 @@ pub(super) fn of(attributes: &[(String, String)]) -> Account {
         policy: find(names::PROVENANCE_POLICY_DECISION).or_else(|| facet(Facet::Policy)),
         business: business(&find),
         conversation: facet(Facet::Conversation),
+        supervisor: find(names::PROVENANCE_SUPERVISOR_ID),
+        path: find(names::PROVENANCE_ACTION_PATH).map(|path| parties(&path)).unwrap_or_default(),
+        refused: find(names::PROVENANCE_REFUSAL_REASON),
+        outcome: find(names::PROVENANCE_ACTION_OUTCOME),
+        ..Account::default()
     };
     if let Some(claims) = &claims {
         sign(&mut account, claims);
+        let decides = claims.authorize.is_some_and(|authorize| hex::encode(&authorize) == span);
+        account.decides = decides.then(|| hex::encode(&claims.span));
+    }
+    if let Some(closing) = find(names::PROVENANCE_CLOSING) {
+        account.outcome = Closing::read_unverified(&closing).ok().map(|closing| closing.outcome.as_str().to_owned());
     }
     account
 }
@@ -47,9 +60,21 @@ fn sign(account: &mut Account, claims: &Claims) {
     account.action = Some(claims.action.kind.clone());
     account.target = claims.action.target.clone().or(account.target.take());
     account.tool = claims.action.tool.clone().or(account.tool.take());
-    if let Some(policy) = &claims.policy {
-        let id = policy.id.as_ref().map(|id| format!(" (decision {id})")).unwrap_or_default();
-        account.policy = Some(format!("{}{id}", policy.decision.as_str()));
+    account.supervisor = claims.supervisor.clone().or(account.supervisor.take());
+    account.path.clone_from(&claims.path);
+    account.refused = claims.refused.as_ref().map(|refusal| refusal.reason.clone());
+    account.policy = claims.policy.as_ref().map(policy_words).or(account.policy.take());
+    account.credential = claims.credential.as_ref().map(credential_words).or(account.credential.take());
+    if let Some(runtime) = &claims.runtime {
+        let parts = [
+            ("id", runtime.id.clone()),
+            ("image", runtime.image.clone()),
+            ("executable", runtime.executable.map(|digest| format!("sha256:{digest}"))),
+            ("build", runtime.build.clone()),
+            ("sandbox", runtime.sandbox.clone()),
+            ("until", runtime.deadline.map(time_of_seconds)),
+        ];
+        account.runtime = parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     }
     for (what, value) in claims.business.members() {
         account.business.extend(value.map(|value| (what, value.to_owned())));
@@ -57,6 +82,32 @@ fn sign(account: &mut Account, claims: &Claims) {
     if let Some(token) = &claims.approval {
         account.approval = Some(signed_approval(token));
     }
+}
+
+fn policy_words(policy: &claims::Policy) -> String {
+    let mut words = policy.decision.as_str().to_owned();
+    if !policy.policies.is_empty() {
+        words += &format!(" by {}", policy.policies.join(", "));
+    }
+    let parts = [
+        policy.engine.clone(),
+        policy.version.as_ref().map(|version| format!("version {version}")),
+        policy.set.map(|set| format!("set {}", &set.to_string()[..12])),
+        policy.id.as_ref().map(|id| format!("decision {id}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { words } else { format!("{words} ({})", parts.join(", ")) }
+}
+
+fn credential_words(credential: &claims::Credential) -> String {
+    let parts = [
+        Some(credential.kind.clone()),
+        credential.id.as_ref().map(|id| format!("id {id}")),
+        credential.issuer.as_ref().map(|issuer| format!("from {issuer}")),
+        credential.expires.map(|expires| format!("until {}", time_of_seconds(expires))),
+        credential.rotation.as_ref().map(|rotation| format!("rotated {rotation}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn approval(find: &dyn Fn(&str) -> Option<String>) -> Option<ApprovalLine> {
@@ -153,7 +204,7 @@ mod tests {
 
     fn account(attributes: &[(&str, &str)]) -> Account {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        of(&attributes.iter().map(owned).collect::<Vec<_>>())
+        of("0f0f0f0f0f0f0f0f", &attributes.iter().map(owned).collect::<Vec<_>>())
     }
 
     #[test]

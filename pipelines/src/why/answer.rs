@@ -174,6 +174,23 @@ pub struct Account {
     pub business: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<String>,
+    /// The tools around the action, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// Where it ran: each part with its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub runtime: BTreeMap<&'static str, String>,
+    /// Why leave was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// How the action ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// The action's span, where this one records the decision on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decides: Option<String>,
 }
 
 /// An approval as it reads.

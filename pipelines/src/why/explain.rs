@@ -154,8 +154,8 @@ impl Explainer {
             .map(|attribute| (attribute.key.clone(), values::text(attribute.value.as_ref())))
             .collect();
         let status = span.status.unwrap_or_default();
+        let id = hex::encode(&span.span_id);
         let node = SpanNode {
-            span: hex::encode(&span.span_id),
             parent: (!span.parent_span_id.is_empty()).then(|| hex::encode(&span.parent_span_id)),
             name: span.name,
             service: resource.service,
@@ -163,7 +163,8 @@ impl Explainer {
             end_unix_nano: span.end_time_unix_nano,
             status: status_name(status.code),
             status_message: (!status.message.is_empty()).then_some(status.message),
-            account: account::of(&attributes),
+            account: account::of(&id, &attributes),
+            span: id,
             tenant: tenant.tenant,
             peer: tenant.peer,
             attributes,

@@ -1,5 +1,7 @@
 //! The answer as plain text: a tree that an investigator reads from top to bottom. Colour is left to whoever prints it.
 
+use std::collections::HashSet;
+
 use super::answer::{Account, Answer, Branch, Conflict, CutLine, Erased, Node, Other, Part, Place, Proof, SpanNode};
 use crate::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
 
@@ -22,7 +24,11 @@ impl Default for Layout {
 
 /// Returns the answer as text, every line ended.
 pub fn text(answer: &Answer, layout: &Layout) -> String {
-    let mut page = Page { lines: Vec::new(), layout: *layout };
+    let spans = answer.tree.iter().filter_map(|branch| match &branch.node {
+        Node::Span(span) => Some(span.span.as_str()),
+        Node::Missing { .. } => None,
+    });
+    let mut page = Page { lines: Vec::new(), layout: *layout, spans: spans.collect() };
     page.title(answer);
     page.tree(&answer.tree);
     for other in &answer.others {
@@ -32,12 +38,14 @@ pub fn text(answer: &Answer, layout: &Layout) -> String {
     page.lines.join("\n") + "\n"
 }
 
-struct Page {
+struct Page<'a> {
     lines: Vec<String>,
     layout: Layout,
+    /// Ids of the spans that are shown.
+    spans: HashSet<&'a str>,
 }
 
-impl Page {
+impl Page<'_> {
     fn title(&mut self, answer: &Answer) {
         if let Some(trace) = &answer.trace {
             self.lines.push(format!("trace {trace}"));
@@ -81,12 +89,17 @@ impl Page {
 
     fn span(&mut self, span: &SpanNode, twig: &str, stem: &str) {
         let right = duration(span.end_unix_nano.saturating_sub(span.start_unix_nano));
-        let verdict = span.verdict.map(|verdict| format!("{}  ", verdict.to_uppercase())).unwrap_or_default();
+        let verdict = match (span.verdict, &span.account) {
+            (Some(verdict), _) => format!("{}  ", verdict.to_uppercase()),
+            (None, Account { decides: Some(_), refused: Some(_), .. }) => "REFUSED  ".to_owned(),
+            _ => String::new(),
+        };
         let right = format!("{verdict}{right:>8}");
         let left = format!("{twig}{}", printable(&span.name));
         let gap = self.layout.width.saturating_sub(left.chars().count() + right.chars().count()).max(2);
         self.lines.push(format!("{left}{}{right}", " ".repeat(gap)));
-        for (label, value) in facts(span, &self.layout) {
+        let acted = span.account.decides.as_deref().map(|action| self.spans.contains(action));
+        for (label, value) in facts(span, acted, &self.layout) {
             self.fact(stem, label, &value);
         }
     }
@@ -164,9 +177,16 @@ fn stem_of(stems: &[bool]) -> String {
     stem
 }
 
-fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
+/// Returns what there is to say about a span. `acted` says of a decision whether the action's span is shown.
+fn facts(span: &SpanNode, acted: Option<bool>, layout: &Layout) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let account = &span.account;
+    if let (Some(action), None, Some(true), false) = (&account.decides, &account.refused, acted, layout.attributes) {
+        // All of it stands at the action.
+        push(&mut facts, "decided", [Some(format!("leave for span {action}"))]);
+        facts.extend(place_facts(&span.place, layout));
+        return facts;
+    }
     let graded = |value: &Option<String>, claim: &str| {
         let value = printable(value.as_ref()?);
         Some(match span.grades.get(claim) {
@@ -178,17 +198,31 @@ fn facts(span: &SpanNode, layout: &Layout) -> Vec<(&'static str, String)> {
     let service = span.service.as_ref().map(|service| format!("service {}", printable(service)));
     push(&mut facts, "who", [graded(&account.actor, "actor"), agent, service]);
     let owner = graded(&account.owner, "owner").map(|owner| format!("owner {owner}"));
-    push(&mut facts, "for", [graded(&account.user, "initiator"), owner]);
+    let supervisor = account.supervisor.as_ref().map(|supervisor| format!("supervised by {}", printable(supervisor)));
+    push(&mut facts, "for", [graded(&account.user, "initiator"), owner, supervisor]);
     let chain = account.delegation.iter().map(|party| printable(party)).collect::<Vec<_>>().join(" → ");
     push(
         &mut facts,
         "through",
         [Some(chain).filter(|chain| !chain.is_empty()), graded(&account.credential, "credential")],
     );
-    push(&mut facts, "did", deed(account));
+    let label = if account.decides.is_some() { "asked" } else { "did" };
+    push(&mut facts, label, deed(account));
+    push(&mut facts, "refused", [account.refused.as_ref().map(|why| printable(why))]);
+    if let (Some(action), None, Some(false)) = (&account.decides, &account.refused, acted) {
+        let lost = format!("leave for span {action}, which is not in the ledger: nothing says whether it ran");
+        push(&mut facts, "decided", [Some(lost)]);
+    }
+    let path = account.path.iter().map(|tool| printable(tool)).collect::<Vec<_>>().join(" → ");
+    push(&mut facts, "inside", [Some(path).filter(|_| account.path.len() > 1)]);
+    let runtime = account.runtime.iter().filter(|(what, _)| layout.attributes || **what != "executable");
+    push(&mut facts, "where", runtime.map(|(what, value)| Some(format!("{what} {}", printable(value)))));
     push(&mut facts, "leave", leave(span));
     let business = account.business.iter().map(|(what, value)| format!("{what} {}", printable(value)));
     push(&mut facts, "business", business.map(Some));
+    if let Some(outcome) = account.outcome.as_ref().filter(|outcome| *outcome != "error") {
+        push(&mut facts, "ended", [Some(printable(outcome))]);
+    }
     if let Some(status) = span.status.filter(|status| *status == "error") {
         let message = span.status_message.as_deref().map(|message| format!("{status}: {}", printable(message)));
         push(&mut facts, "ended", [message.or_else(|| Some(status.to_owned()))]);

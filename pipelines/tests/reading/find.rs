@@ -45,16 +45,13 @@ pub(crate) fn claims(trace: u8, number: u64) -> Claims {
         clearance: [2; 16],
         trace: [trace; 16],
         span: number.to_be_bytes(),
-        parent: None,
-        action_digest: action.digest(),
-        action,
-        actor: Party { id: "spiffe://acme/agent/deployer".into(), kind: "agent".into() },
         owner: text("team:shop"),
         initiator: Some(Party { id: "anna@acme".into(), kind: "human".into() }),
         delegation: vec!["anna@acme".into(), "spiffe://acme/agent/deployer".into()],
         business: Business { ticket: text("OPS-12"), ..Business::default() },
-        policy: Some(Policy { decision: Decision::Allow, id: text("d-9"), version: None }),
+        policy: Some(Policy { id: text("d-9"), ..Policy::of(Decision::Allow) }),
         approval: Some(approval.sign(&key)),
+        ..Claims::bare(Party { id: "spiffe://acme/agent/deployer".into(), kind: "agent".into() }, action)
     }
 }
 
