@@ -1,84 +1,65 @@
-//! One action, from what is said about it to the span that records it.
+//! What is about to be done, as the program describes it.
 
 use std::fmt;
 use std::future::Future;
-use std::sync::OnceLock;
 
-use opentelemetry::trace::{FutureExt, Span, SpanContext, SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
 use serde::Serialize;
+use serde_json::Value;
 use spanseal_authority::action::{self, Digest};
 use spanseal_authority::claims::Business;
 use spanseal_authority::is_text;
 use spanseal_authority::json::Json;
-use spanseal_schemas::names;
 
-use crate::actor::Actor;
 use crate::approval::{Approval, Salts};
-use crate::guard::Recorder;
-use crate::producer::{Belongings, NotSigned, Statement, random};
+use crate::authorize::Refused;
+use crate::clearance::Clearance;
+use crate::sdk::{self, Sdk};
 
-/// Begins an action of this type, for example `secret.rotate`, with the installed SDK.
+/// Describes an action of this type, for example `secret.rotate`, to the installed SDK.
 pub fn action(kind: impl Into<String>) -> Action {
-    Action::new(kind.into(), INSTALLED.get().cloned())
+    Action::new(kind.into(), sdk::installed())
 }
 
-/// Makes `recorder` that of [`action`], once.
-pub(crate) fn make_global(recorder: Recorder) -> bool {
-    INSTALLED.set(recorder).is_ok()
-}
-
-static INSTALLED: OnceLock<Recorder> = OnceLock::new();
-
-/// What is about to be done. [`Action::run`] does and records it.
-#[must_use = "nothing happens before `run`"]
+/// What is about to be done. [`Action::authorize`] asks for leave.
+#[must_use = "nothing happens before `authorize`"]
 #[derive(Clone)]
 pub struct Action {
-    recorder: Option<Recorder>,
-    kind: String,
-    target: Option<String>,
-    tool: Option<String>,
-    arguments: Option<Result<Json, String>>,
-    business: Business,
-    approval: Option<Approval>,
+    pub(crate) sdk: Option<Sdk>,
+    pub(crate) kind: String,
+    pub(crate) target: Option<String>,
+    pub(crate) tool: Option<String>,
+    pub(crate) arguments: Option<Result<Json, String>>,
+    /// In the clear, on the span and to whoever is asked for approval.
+    pub(crate) revealed: Option<Value>,
+    pub(crate) business: Business,
+    pub(crate) reason: Option<String>,
+    pub(crate) approval: Option<Approval>,
+    pub(crate) place: Place,
 }
 
-/// Why an action did not run: its record could not be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refused {
-    /// No SDK.
-    #[error("no SDK is installed; call `spanseal::init()...install()` where the program starts")]
-    NotInstalled,
-    /// The span would not be exported.
-    #[error("the action cannot be recorded: {0}; it did not run")]
-    NotRecorded(&'static str),
-    /// A text that cannot stand in claims.
-    #[error("{member} is {value:?}; write 1 to 1024 bytes without control characters")]
-    Text {
-        /// The action's method, or the actor.
-        member: &'static str,
-        /// The value.
-        value: String,
-    },
-    /// Arguments that have no digest.
-    #[error("the arguments cannot be digested: {0}")]
-    Arguments(String),
-    /// More text than claims may have.
-    #[error("the claims would be {bytes} bytes long; shorten what is said about the action")]
-    TooLong {
-        /// Their length.
-        bytes: usize,
-    },
-    /// The operating system gives no random bytes.
-    #[error("no random bytes from the operating system, so that the action did not run: {0}")]
-    Random(getrandom::Error),
+/// Which span records the action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One of its own, below the current one.
+    OwnSpan,
+    /// The current one, which somebody else made for it.
+    CurrentSpan,
 }
 
 impl Action {
-    pub(crate) fn new(kind: String, recorder: Option<Recorder>) -> Self {
-        let (target, tool, arguments, approval) = (None, None, None, None);
-        Self { recorder, kind, target, tool, arguments, business: Business::default(), approval }
+    pub(crate) fn new(kind: String, sdk: Option<Sdk>) -> Self {
+        Self {
+            sdk,
+            kind,
+            target: None,
+            tool: None,
+            arguments: None,
+            revealed: None,
+            business: Business::default(),
+            reason: None,
+            approval: None,
+            place: Place::OwnSpan,
+        }
     }
 
     /// Says what it is done to, for example `vault:prod/billing-db`.
@@ -93,11 +74,27 @@ impl Action {
         self
     }
 
-    /// Says with which arguments. Only their salted digest leaves the process. Fractions have no one form: give them as
-    /// strings.
-    pub fn arguments(mut self, arguments: &impl Serialize) -> Self {
-        let value = serde_json::to_value(arguments).map_err(|error| error.to_string());
-        self.arguments = Some(value.and_then(|value| Json::from_value(&value).map_err(|error| error.to_string())));
+    /// Says with which arguments. Only their salted digest leaves the process, unless [`Action::reveal`] shows some.
+    pub fn arguments(self, arguments: &impl Serialize) -> Self {
+        self.arguments_value(serde_json::to_value(arguments).map_err(|error| error.to_string()))
+    }
+
+    pub(crate) fn arguments_value(mut self, arguments: Result<Value, String>) -> Self {
+        self.arguments = Some(
+            arguments.and_then(|value| Json::from_value(&without_fractions(value)).map_err(|error| error.to_string())),
+        );
+        self
+    }
+
+    /// Shows this of the arguments in the clear, on the span and to whoever is asked for approval.
+    pub fn reveal(mut self, arguments: Value) -> Self {
+        self.revealed = Some(arguments);
+        self
+    }
+
+    /// Says why it is to be done, to whoever is asked for approval.
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 
@@ -131,72 +128,58 @@ impl Action {
         self
     }
 
-    /// Gives the approval under which it runs, fitting or not: the collector judges.
+    /// Gives the approval under which it is to run, so that no other is looked for.
     pub fn approved_by(mut self, approval: &Approval) -> Self {
         self.approval = Some(approval.clone());
         self
     }
 
-    /// Runs `future` as this action: inside a span of its own, below the current one, whose claims are signed before
-    /// `future` starts. An error marks the span as failed.
+    /// Lets the current span record the action, for example one that an agent framework made for a tool call, instead of
+    /// one of its own.
+    pub fn in_current_span(mut self) -> Self {
+        self.place = Place::CurrentSpan;
+        self
+    }
+
+    /// Asks for leave to do it, as [`crate::authorize`] does.
     ///
     /// # Errors
-    /// What `future` returns; [`Refused`] when the action cannot be recorded, and then `future` never starts.
+    /// Every reason for which it may not run, or cannot be recorded.
+    pub async fn authorize(self) -> Result<Clearance, Refused> {
+        crate::authorize::authorize(self).await
+    }
+
+    /// Asks for leave, then runs `future` as this action.
+    ///
+    /// # Errors
+    /// What `future` returns; [`Refused`] when there is no leave, and then `future` never starts.
     pub async fn run<T, E, F>(self, future: F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
         E: From<Refused>,
     {
-        let (recorder, context) = self.begin()?;
-        let span = context.span().span_context().span_id();
-        let result = future.with_context(context.clone()).await;
-        let outcome = if result.is_ok() { "success" } else { "failure" };
-        recorder.producer.pending.add(span, KeyValue::new(names::PROVENANCE_ACTION_OUTCOME, outcome));
-        if result.is_err() {
-            context.span().set_status(Status::error(""));
-        }
-        context.span().end();
-        result
+        self.authorize().await?.run(future).await
     }
 
-    /// Opens the span on the tracer itself, which no log filter reaches, and signs for it.
-    fn begin(self) -> Result<(Recorder, Context), Refused> {
-        let recorder = self.recorder.clone().ok_or(Refused::NotInstalled)?;
-        let (salts, approval) = match &self.approval {
-            Some(approval) => (approval.salts(), Some(approval.statement())),
-            None => (Salts::random().map_err(Refused::Random)?, None),
-        };
-        let action = self.digested(&salts)?;
-        let parent = Context::current();
-        let actor = Actor::in_context(&parent).unwrap_or_else(|| recorder.producer.actor().clone());
-        self.check_texts(&actor)?;
-        let mut span = recorder
-            .tracer
-            .span_builder(format!("execute_tool {}", self.tool.as_deref().unwrap_or(&self.kind)))
-            .with_kind(SpanKind::Internal)
-            .with_attributes(self.attributes())
-            .start_with_context(&recorder.tracer, &parent);
-        if !span.is_recording() || !is_exported(span.span_context()) {
-            return Err(Refused::NotRecorded(
-                "its span is not recorded; the SDK was shut down, or telemetry is suppressed here",
-            ));
-        }
-        let statement = Statement {
-            span: span.span_context(),
-            parent: parent.span().span_context().span_id(),
-            actor: &actor,
-            action,
-            business: self.business,
-            approval,
-        };
-        let signed = recorder.producer.sign(statement).map_err(Refused::from).inspect_err(|refused| {
-            span.set_status(Status::error(refused.to_string()));
-        })?;
-        recorder.producer.pending.put(span.span_context().span_id(), Belongings::Signed(signed));
-        Ok((recorder, parent.with_span(span)))
+    /// Returns what is done.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
-    /// Returns the action with its arguments digested, as approvals name it.
+    /// Returns what it is done to.
+    #[must_use]
+    pub fn target_name(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Returns with which tool.
+    #[must_use]
+    pub fn tool_name(&self) -> Option<&str> {
+        self.tool.as_deref()
+    }
+
+    /// Returns the action with its arguments digested, as approvals and claims name it.
     pub(crate) fn digested(&self, salts: &Salts) -> Result<action::Action, Refused> {
         let arguments = match &self.arguments {
             None => None,
@@ -211,25 +194,32 @@ impl Action {
         Ok(self.digested(salts)?.digest())
     }
 
-    fn attributes(&self) -> Vec<KeyValue> {
-        let mut attributes = vec![KeyValue::new(names::GEN_AI_OPERATION_NAME, "execute_tool")];
-        attributes.extend(self.tool.clone().map(|tool| KeyValue::new(names::GEN_AI_TOOL_NAME, tool)));
-        attributes
-    }
-
-    fn check_texts(&self, actor: &Actor) -> Result<(), Refused> {
+    /// Returns the first of its texts that cannot stand in claims, by the name of its method.
+    pub(crate) fn unusable_text(&self) -> Option<(&'static str, &str)> {
         let own = [
             ("the action's type", Some(self.kind.as_str())),
             ("target", self.target.as_deref()),
             ("tool", self.tool.as_deref()),
+            ("because", self.reason.as_deref()),
         ];
-        let business = self.business.members();
-        let unusable = own.into_iter().chain(business).find(|(_, value)| value.is_some_and(|value| !is_text(value)));
-        let actor = actor.unusable_name().map(|name| ("the actor", Some(name)));
-        match unusable.or(actor) {
-            Some((member, value)) => Err(Refused::Text { member, value: value.unwrap_or_default().to_owned() }),
-            None => Ok(()),
-        }
+        own.into_iter()
+            .chain(self.business.members())
+            .find_map(|(member, value)| value.filter(|value| !is_text(value)).map(|value| (member, value)))
+    }
+}
+
+/// Returns arguments in which every number that is no integer within 2^53 - 1 is text, since only those have one form in
+/// every language (`docs/claims.md` section 3).
+fn without_fractions(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) if integer.unsigned_abs() < 1 << 53 => Value::Number(number),
+            (None, Some(fraction)) if !number.is_u64() => Value::String(fraction.to_string()),
+            _ => Value::String(number.to_string()),
+        },
+        Value::Array(values) => values.into_iter().map(without_fractions).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, without_fractions(value))).collect(),
+        other => other,
     }
 }
 
@@ -241,24 +231,5 @@ impl fmt::Debug for Action {
             .field("target", &self.target)
             .field("tool", &self.tool)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<NotSigned> for Refused {
-    fn from(error: NotSigned) -> Self {
-        match error {
-            NotSigned::Random(error) => Refused::Random(error),
-            NotSigned::TooLong { bytes } => Refused::TooLong { bytes },
-        }
-    }
-}
-
-fn is_exported(span: &SpanContext) -> bool {
-    span.is_valid() && span.is_sampled()
-}
-
-impl Salts {
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        Ok(Self { action: random()?, arguments: random()? })
     }
 }

@@ -10,27 +10,33 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::action::make_global;
 use crate::actor::Actor;
-use crate::adapter::{Counted, Provenance};
+use crate::approval::{Approvers, Source};
 use crate::guard::Guard;
 use crate::key::Key;
-use crate::producer::Producer;
+use crate::otel::{Counted, Provenance};
+use crate::policy::Policy;
+use crate::producer::{Producer, Standing};
+use crate::runtime::Runtime;
+use crate::sdk::{self, Rules};
 
 /// Begins the set-up. `OTEL_*` variables mean what OpenTelemetry says, except that sampling cannot switch recording off.
-#[must_use]
 pub fn init() -> Builder {
     Builder::default()
 }
 
 /// The settings. [`Builder::key`], [`Builder::actor`] and [`Builder::audience`] must be given.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
+#[must_use = "nothing starts before `install` or `start`"]
 pub struct Builder {
     service: Option<String>,
     endpoint: Option<String>,
     audience: Option<String>,
     key: Option<Key>,
     actor: Option<Actor>,
+    approvers: Approvers,
+    runtime: Option<Runtime>,
+    rules: Rules,
 }
 
 /// Why the SDK cannot start.
@@ -71,7 +77,6 @@ pub enum InitError {
 
 impl Builder {
     /// Names the service. Not set: `OTEL_SERVICE_NAME`.
-    #[must_use]
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.service = Some(name.into());
         self
@@ -79,28 +84,54 @@ impl Builder {
 
     /// Where OTLP/gRPC goes, for example `http://127.0.0.1:4317`. Not set: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`.
-    #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
     }
 
     /// For which deployment the claims are made: the collector's audience.
-    #[must_use]
     pub fn audience(mut self, deployment: impl Into<String>) -> Self {
         self.audience = Some(deployment.into());
         self
     }
 
     /// The key that signs, which the collector's configuration names as the actor's.
-    #[must_use]
     pub fn key(mut self, key: Key) -> Self {
         self.key = Some(key);
         self
     }
 
+    /// Asks this policy about every action. Without one, an approval is what gives leave.
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.rules.policy = Some(Box::new(policy));
+        self
+    }
+
+    /// Looks for approvals here. Several sources are asked in the order in which they were given.
+    pub fn approvals(mut self, source: impl Source) -> Self {
+        self.rules.sources.push(Box::new(source));
+        self
+    }
+
+    /// Names whose approvals count, beside those that the collector names at enrolment.
+    pub fn approvers(mut self, approvers: Approvers) -> Self {
+        self.approvers = approvers;
+        self
+    }
+
+    /// Says where the program runs. Not set: [`Runtime::detect`].
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Records what would have been refused and lets it run, while a team finds out what its rules would stop.
+    pub fn observe(mut self) -> Self {
+        self.rules.observe = true;
+        self
+    }
+
     /// Who acts where no other [`Actor::scope`] says so.
-    #[must_use]
     pub fn actor(mut self, actor: Actor) -> Self {
         self.actor = Some(actor);
         self
@@ -116,7 +147,7 @@ impl Builder {
         let lines =
             tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::from_default_env());
         tracing_subscriber::registry().with(lines).with(guard.layer()).try_init()?;
-        if !make_global(guard.recorder().clone()) {
+        if !sdk::install(guard.sdk().clone()) {
             return Err(InitError::Installed);
         }
         Ok(guard)
@@ -140,7 +171,16 @@ impl Builder {
         if let Some(endpoint) = self.endpoint {
             exporter = exporter.with_endpoint(endpoint);
         }
-        let producer = Arc::new(Producer::new(audience, key, actor).map_err(InitError::Random)?);
+        let standing = Standing {
+            audience: audience.into(),
+            key,
+            enrolment: None,
+            credential: None,
+            approvers: Arc::new(self.approvers),
+        };
+        let (_, standing) = tokio::sync::watch::channel(Ok(standing));
+        let runtime = self.runtime.unwrap_or_else(Runtime::detect);
+        let producer = Arc::new(Producer::new(actor, runtime.claim(), standing).map_err(InitError::Random)?);
         let batches = BatchSpanProcessor::builder(Counted::new(exporter.build()?, producer.clone())).build();
         let mut resource = Resource::builder();
         if let Some(service) = self.service {
@@ -151,6 +191,6 @@ impl Builder {
             .with_sampler(Sampler::AlwaysOn) // a parent's flag or an OTEL_* variable would switch evidence off
             .with_span_processor(Provenance::new(batches, producer.clone()))
             .build();
-        Ok(Guard::new(provider, producer))
+        Ok(Guard::new(provider, producer, self.rules))
     }
 }

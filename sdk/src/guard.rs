@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::action::Action;
 use crate::layer::layer;
 use crate::producer::Producer;
+use crate::sdk::{Rules, Sdk};
 
 /// Keeps the SDK running. End it with [`Guard::shutdown`], which says what was lost; dropping it exports what it can
 /// within five seconds, where the runtime allows that.
@@ -23,14 +24,7 @@ use crate::producer::Producer;
 pub struct Guard {
     /// Taken by an orderly shutdown.
     provider: Option<SdkTracerProvider>,
-    recorder: Recorder,
-}
-
-/// What records an action.
-#[derive(Clone, Debug)]
-pub(crate) struct Recorder {
-    pub(crate) tracer: SdkTracer,
-    pub(crate) producer: Arc<Producer>,
+    sdk: Sdk,
 }
 
 /// What became of the spans.
@@ -43,10 +37,10 @@ pub struct Report {
 }
 
 impl Guard {
-    pub(crate) fn new(provider: SdkTracerProvider, producer: Arc<Producer>) -> Self {
+    pub(crate) fn new(provider: SdkTracerProvider, producer: Arc<Producer>, rules: Rules) -> Self {
         let scope = InstrumentationScope::builder("spanseal").with_version(env!("CARGO_PKG_VERSION")).build();
-        let recorder = Recorder { tracer: provider.tracer_with_scope(scope), producer };
-        Self { provider: Some(provider), recorder }
+        let sdk = Sdk { tracer: provider.tracer_with_scope(scope), producer, rules: Arc::new(rules) };
+        Self { provider: Some(provider), sdk }
     }
 
     /// Returns the layer that turns `tracing` spans into recorded ones, for a subscriber of the program's own.
@@ -54,12 +48,12 @@ impl Guard {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        layer(self.recorder.tracer.clone())
+        layer(self.sdk.tracer.clone())
     }
 
-    /// Begins an action, as [`crate::action`] does for the installed SDK.
+    /// Describes an action, as [`crate::action`] does for the installed SDK.
     pub fn action(&self, kind: impl Into<String>) -> Action {
-        Action::new(kind.into(), Some(self.recorder.clone()))
+        Action::new(kind.into(), Some(self.sdk.clone()))
     }
 
     /// Exports what waits, and returns whether that worked. Blocks no thread of the runtime.
@@ -72,22 +66,24 @@ impl Guard {
     /// Exports what waits, within five seconds, and ends recording.
     pub async fn shutdown(mut self) -> Report {
         if let Some(provider) = self.provider.take() {
+            self.sdk.producer.end_open();
             // Elsewhere than on the runtime's own threads: the export needs them. How it ended shows in the counts.
             let _ = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(TIMEOUT)).await;
         }
-        let producer = &self.recorder.producer;
+        let producer = &self.sdk.producer;
         let (exported, ended) = (producer.exported.load(Ordering::SeqCst), producer.ended.load(Ordering::SeqCst));
         Report { exported, lost: ended.saturating_sub(exported) }
     }
 
-    pub(crate) fn recorder(&self) -> &Recorder {
-        &self.recorder
+    pub(crate) fn sdk(&self) -> &Sdk {
+        &self.sdk
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         let Some(provider) = self.provider.take() else { return };
+        self.sdk.producer.end_open();
         let shutdown = std::thread::spawn(move || provider.shutdown_with_timeout(TIMEOUT));
         // On a current-thread runtime waiting here would stop the very export that is waited for.
         let stuck = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spanseal_authority::key::SigningKey;
+use spanseal_authority::key::{SigningKey, Thumbprint};
 use zeroize::Zeroizing;
 
 /// A private key. Cheap to clone, wiped with its last clone, never printed.
@@ -92,6 +92,10 @@ impl Key {
     #[must_use]
     pub fn public(&self) -> String {
         self.0.public().to_string()
+    }
+
+    pub(crate) fn thumbprint(&self) -> Thumbprint {
+        self.0.public().thumbprint()
     }
 
     pub(crate) fn signing(&self) -> &SigningKey {

@@ -7,6 +7,7 @@ fn builder() -> spanseal::Builder {
         .audience("acme.example/agents")
         .key(Key::from_seed(&[1; 32]))
         .actor(Actor::agent("spiffe://acme.example/agent/a"))
+        .observe()
 }
 
 #[tokio::test]

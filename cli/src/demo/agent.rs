@@ -21,6 +21,9 @@ pub(crate) struct Agent {
     /// Its approvals.
     #[arg(long)]
     approvals: PathBuf,
+    /// Whose approvals count.
+    #[arg(long)]
+    approvers: PathBuf,
 }
 
 /// Runs the agent and prints the id of its trace.
@@ -34,6 +37,8 @@ pub(crate) async fn run(agent: Agent) -> anyhow::Result<std::process::ExitCode> 
         .audience(&agent.audience)
         .key(spanseal::Key::file(&agent.key)?)
         .actor(spanseal::Actor::agent(ACTOR).owner(OWNER).on_behalf_of(INITIATOR))
+        .approvers(spanseal::Approvers::file(&agent.approvers)?)
+        .observe() // records what should not have run, so that there is something to see
         .install()?;
     let approvals = spanseal::Approvals::file(&agent.approvals)?;
     let run = info_span!(
@@ -63,7 +68,7 @@ async fn work(approvals: &spanseal::Approvals) -> anyhow::Result<String> {
     );
     async {}.instrument(chat).await;
 
-    let approval = approvals.find(&rotate()).context("the approvals file has none for secret.rotate")?;
+    let approval = approvals.for_action(&rotate()).context("the approvals file has none for secret.rotate")?;
     rotate().approved_by(approval).run(effect()).await?;
     spanseal::action("network.open").target("firewall:prod/web-7").tool("open_port").run(effect()).await?;
     let export = spanseal::action("data.export").target("postgres:prod/customers").tool("export_table");

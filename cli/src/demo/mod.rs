@@ -75,6 +75,8 @@ async fn act(scene: &Scene, data: &str) -> anyhow::Result<String> {
         .arg(&scene.agent_key)
         .arg("--approvals")
         .arg(&scene.approvals)
+        .arg("--approvers")
+        .arg(&scene.approvers)
         .output()
         .await?;
     let said = String::from_utf8_lossy(&agent.stderr).into_owned();

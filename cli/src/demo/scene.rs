@@ -14,6 +14,7 @@ pub(crate) struct Scene {
     pub(crate) folder: PathBuf,
     pub(crate) agent_key: PathBuf,
     pub(crate) approvals: PathBuf,
+    pub(crate) approvers: PathBuf,
     pub(crate) trust: PathBuf,
     settings: String,
 }
@@ -44,9 +45,12 @@ impl Scene {
             justification: Some("quarterly rotation"),
         };
         issue(&approver, &terms)?.write(&approvals)?;
+        let approvers = folder.join("approvers.json");
+        let bob = serde_json::json!([{"name": APPROVER, "key": approver.public()}]);
+        fs::write(&approvers, bob.to_string())?;
         let settings = settings(&agent.public(), &approver.public());
         fs::write(folder.join("spanseal.toml"), &settings)?;
-        Ok(Self { folder: folder.to_owned(), agent_key, approvals, trust: folder.join("trust"), settings })
+        Ok(Self { folder: folder.to_owned(), agent_key, approvals, approvers, trust: folder.join("trust"), settings })
     }
 
     /// Returns the configuration with its data in the folder's `data`.

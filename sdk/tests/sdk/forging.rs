@@ -70,19 +70,19 @@ async fn a_flood_does_not_push_claims_off_a_plain_action() {
 
 #[tokio::test]
 async fn claims_that_are_copied_or_edited_on_the_way_are_found_out() {
-    let rig = Rig::start().await;
+    let rig = Rig::observing().await;
     let action = |target: &str| rig.guard.action("secret.rotate").target(target);
     let approved = action("vault:prod/billing-db");
     approved.clone().approved_by(&approve(&approved)).run(async { Ok::<_, Refused>(()) }).await.unwrap();
     action("vault:prod/root").run(async { Ok::<_, Refused>(()) }).await.unwrap();
-    let spans = rig.spans().await.0;
+    let spans = rig.spans().await.actions();
 
     let mut copied = spans[1].clone();
     copied.attributes = spans[0].attributes.clone();
     let found = judge(&copied);
     assert_eq!(
         (found.verdict, &*found.reasons),
-        (Verdict::Violated, &[Reason::TraceMismatch, Reason::SpanMismatch][..])
+        (Verdict::Violated, &[Reason::TraceMismatch, Reason::SpanMismatch, Reason::ParentMismatch][..])
     );
 
     let mut edited = spans[0].clone();

@@ -7,27 +7,27 @@ use crate::sink::*;
 #[tokio::test]
 async fn what_the_collector_refuses_is_counted_as_lost() {
     let sink = Sink::start(Some(tonic::Code::InvalidArgument)).await;
-    let guard = sink.builder().start().unwrap();
+    let guard = sink.builder().observe().start().unwrap();
     guard.action("a").run(async { Ok::<_, spanseal::Refused>(()) }).await.unwrap();
     assert!(!guard.flush().await);
-    assert_eq!(guard.shutdown().await, Report { exported: 0, lost: 1 });
+    assert_eq!(guard.shutdown().await, Report { exported: 0, lost: 2 });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_dropped_guard_exports_what_waits() {
     let sink = Sink::start(None).await;
-    let guard = sink.builder().start().unwrap();
+    let guard = sink.builder().observe().start().unwrap();
     guard.action("a").run(async { Ok::<_, spanseal::Refused>(()) }).await.unwrap();
     tokio::task::spawn_blocking(move || drop(guard)).await.unwrap();
-    assert_eq!(sink.spans().0.len(), 1);
+    assert_eq!(sink.spans().0.len(), 2);
 }
 
 #[tokio::test]
 async fn flushing_sends_what_waits() {
-    let rig = Rig::start().await;
+    let rig = Rig::observing().await;
     rig.guard.action("a").run(async { Ok::<_, spanseal::Refused>(()) }).await.unwrap();
     assert!(rig.guard.flush().await);
-    assert_eq!(rig.sink.spans().0.len(), 1);
+    assert_eq!(rig.sink.spans().0.len(), 2);
     rig.spans().await;
 }
 

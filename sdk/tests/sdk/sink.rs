@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use spanseal::approval::Terms;
-use spanseal::{Action, Actor, Approval, Builder, Guard, Key};
+use spanseal::{Action, Actor, Approval, Approvers, Builder, Guard, Key};
 use spanseal_authority::config::{self, Config, Governed};
 use spanseal_authority::{Assessed, Attributes, Authority, Observed};
 use tracing_subscriber::layer::SubscriberExt;
@@ -28,6 +28,10 @@ pub(crate) fn sub_agent_key() -> Key {
 
 pub(crate) fn approver_key() -> Key {
     Key::from_seed(&[3; 32])
+}
+
+pub(crate) fn approvers() -> Approvers {
+    Approvers::default().with("bob@acme.example", &approver_key().public()).unwrap()
 }
 
 pub(crate) fn agent() -> Actor {
@@ -75,8 +79,17 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// An SDK that refuses nothing.
+    pub(crate) async fn observing() -> Self {
+        Self::with(Builder::observe).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(Builder) -> Builder) -> Self {
         let sink = Sink::start(None).await;
-        let guard = sink.builder().start().unwrap();
+        let guard = change(sink.builder()).start().unwrap();
         let subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(guard.layer()));
         Self { guard, sink, _subscriber: subscriber }
     }
@@ -129,6 +142,7 @@ impl Sink {
             .audience(AUDIENCE)
             .key(agent_key())
             .actor(agent())
+            .approvers(approvers())
     }
 
     pub(crate) fn spans(&self) -> Spans {
@@ -148,6 +162,11 @@ impl Spans {
     pub(crate) fn named(&self, name: &str) -> &Span {
         let names: Vec<_> = self.0.iter().map(|span| &span.name).collect();
         self.0.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name} is not among {names:?}"))
+    }
+
+    /// The spans of actions, in the order in which they arrived: all but those that record decisions.
+    pub(crate) fn actions(self) -> Vec<Span> {
+        self.0.into_iter().filter(|span| !span.name.starts_with("authorize ")).collect()
     }
 
     #[track_caller]
@@ -197,4 +216,14 @@ pub(crate) fn values(span: &Span, key: &str) -> Vec<String> {
 /// Returns the keys of the attributes that begin so.
 pub(crate) fn keys<'a>(span: &'a Span, prefix: &str) -> Vec<&'a str> {
     span.attributes.iter().map(|attribute| attribute.key.as_str()).filter(|key| key.starts_with(prefix)).collect()
+}
+
+/// Returns how the action ended, as its closing statement says and the readable attribute beside it.
+#[track_caller]
+pub(crate) fn outcome(span: &Span) -> String {
+    let closings = values(span, "provenance.closing");
+    assert_eq!(closings.len(), 1, "{}", span.name);
+    let outcome = spanseal_authority::closing::Closing::read_unverified(&closings[0]).unwrap().outcome.as_str();
+    assert_eq!(values(span, "provenance.action.outcome"), [outcome]);
+    outcome.to_owned()
 }

@@ -11,7 +11,7 @@ fn crates_import_only_what_the_architecture_allows() {
         ("ledger", vec![]),
         ("log", vec!["ledger"]),
         ("authority", vec!["schemas"]),
-        ("sdk", vec!["schemas", "authority"]),
+        ("sdk", vec!["schemas", "authority", "macros"]),
         ("collector", vec!["schemas", "ledger", "log", "authority"]),
         ("pipelines", vec!["schemas", "ledger", "log", "authority"]),
         ("cli", vec!["schemas", "ledger", "log", "authority", "sdk", "collector", "pipelines"]),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opentelemetry::trace::Span as _;
+use opentelemetry::trace::{Span as _, TraceContextExt};
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -17,7 +17,8 @@ use spanseal_authority::is_text;
 use spanseal_schemas::names;
 
 use crate::actor::Actor;
-use crate::producer::{Belongings, Producer, Statement, random};
+use crate::producer::{Belongings, Producer, Statement};
+use crate::random::random;
 
 /// Puts the signed claims onto spans as they end, after taking away every `provenance.*` and `spanseal.*` attribute that
 /// the application set: so claims cannot be forged, doubled, or crowded out by a limit on attributes.
@@ -35,19 +36,29 @@ impl<P> Provenance<P> {
 
 impl<P: SpanProcessor> SpanProcessor for Provenance<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
-        if let Some(actor) = Actor::in_context(context) {
-            self.producer.pending.put(span.span_context().span_id(), Belongings::Actor(actor));
-        }
+        let belongings =
+            Belongings::Plain { actor: Actor::in_context(context), parent: context.span().span_context().span_id() };
+        self.producer.pending.put(span.span_context().span_id(), belongings);
         self.next.on_start(span, context);
     }
 
     fn on_end(&self, mut span: SpanData) {
+        let belongings = self.producer.pending.take(span.span_context.span_id());
+        if matches!(belongings, Some(Belongings::Discarded)) {
+            return;
+        }
         self.producer.ended.fetch_add(1, Ordering::Relaxed);
         span.attributes.retain(|attribute| !is_reserved(attribute.key.as_str()));
-        let signed = match self.producer.pending.take(span.span_context.span_id()) {
+        let signed = match belongings {
             Some(Belongings::Signed(attributes)) => attributes,
-            Some(Belongings::Actor(actor)) => sign_plain(&self.producer, &actor, &mut span),
-            None => sign_plain(&self.producer, self.producer.actor(), &mut span),
+            Some(Belongings::Action(signed)) => {
+                one_tool_name(&mut span.attributes);
+                let (started, attributes) = signed.end();
+                span.start_time = started.unwrap_or(span.start_time);
+                attributes
+            }
+            Some(Belongings::Plain { actor: Some(actor), .. }) => sign_plain(&self.producer, &actor, &mut span),
+            _ => sign_plain(&self.producer, self.producer.actor(), &mut span),
         };
         span.attributes.extend(signed);
         self.next.on_end(span);
@@ -74,17 +85,22 @@ fn is_reserved(key: &str) -> bool {
 /// Nothing is known of a decision, and the claims say none.
 fn sign_plain(producer: &Producer, actor: &Actor, span: &mut SpanData) -> Vec<KeyValue> {
     let Some(kind) = span.attributes.iter().find_map(action_kind) else { return Vec::new() };
-    let Ok(salt) = random() else { return Vec::new() };
+    let (Ok(salt), Some(standing)) = (random(), producer.standing_now()) else { return Vec::new() };
     let tool = one_tool_name(&mut span.attributes).filter(|tool| is_text(tool));
-    let statement = Statement {
+    let signed = producer.sign(Statement {
+        standing: &standing.of(actor),
         span: &span.span_context,
+        authorize: None,
         parent: span.parent_span_id,
         actor,
         action: Action { kind: kind.to_owned(), target: None, tool, arguments: None, salt },
-        business: Business::default(),
+        business: actor.business_for(&Business::default()),
+        policy: None,
         approval: None,
-    };
-    producer.sign(statement).unwrap_or_default()
+        path: Vec::new(),
+        refused: None,
+    });
+    signed.map(|signed| signed.attributes).unwrap_or_default()
 }
 
 fn action_kind(attribute: &KeyValue) -> Option<&'static str> {
