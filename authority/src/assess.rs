@@ -2,6 +2,7 @@
 
 mod approval;
 mod closing;
+mod enrolment;
 mod mirror;
 
 use spanseal_schemas::event::{Claim, Grade, Verdict};
@@ -61,11 +62,16 @@ impl Authority {
             Ok(jws) => jws,
             Err(error) => return refuse(judgement, unreadable(&error)),
         };
-        let Some(actor) = self.actor(jws.kid) else {
-            if let Ok(claims) = read(&jws) {
-                assert_claims(&claims, judgement);
-            }
-            return refuse(judgement, Reason::KeyUnknown);
+        let enrolled;
+        let (actor, receipt) = match self.actor(jws.kid) {
+            Some(actor) => (actor, None),
+            None => match self.enrolled(&jws, judgement) {
+                Some((actor, receipt)) => {
+                    enrolled = actor;
+                    (&enrolled, Some(receipt))
+                }
+                None => return None,
+            },
         };
         if !jws.is_signed_by(&actor.key) {
             return refuse(judgement, Reason::ClaimsSignature);
@@ -81,6 +87,9 @@ impl Authority {
             return None; // they are about something else: nothing in them can back this span
         }
         judge_parties(&claims, actor, judgement);
+        if let Some(receipt) = &receipt {
+            self.judge_receipt(receipt, &claims, judgement);
+        }
         judge_policy(&claims, judgement);
         self.judge_closing(closing, &claims, role, actor, observed, judgement);
         let approval = self.judge_approval(&claims, role, actor, observed, judgement);

@@ -13,12 +13,13 @@ pub struct Authority {
     pub(crate) skew_nanos: u64,
     actors: HashMap<Thumbprint, Actor>,
     approvers: HashMap<Thumbprint, Approver>,
+    enrollers: HashMap<Thumbprint, PublicKey>,
     services: HashSet<String>,
     actions: HashSet<String>,
 }
 
 /// An actor, as one of its keys names it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Actor {
     pub(crate) id: String,
     pub(crate) owner: Option<String>,
@@ -38,7 +39,7 @@ impl Authority {
     /// # Errors
     /// Every setting that cannot be used, with its path, value and remedy.
     pub fn new(config: &Config, deployment: &str) -> Result<Self, Mistakes> {
-        let (actor_keys, approver_keys) = config.keys()?;
+        let [actor_keys, approver_keys, enroller_keys] = config.keys()?;
         let actors =
             config.actor.iter().zip(actor_keys).map(|(actor, key)| {
                 (key.thumbprint(), Actor { id: actor.id.clone(), owner: actor.owner.clone(), key })
@@ -52,6 +53,7 @@ impl Authority {
             skew_nanos: config.skew_seconds * 1_000_000_000,
             actors: actors.collect(),
             approvers: approvers.collect(),
+            enrollers: enroller_keys.into_iter().map(|key| (key.thumbprint(), key)).collect(),
             services: config.governed.services.iter().cloned().collect(),
             actions: config.governed.actions.iter().cloned().collect(),
         })
@@ -70,6 +72,10 @@ impl Authority {
 
     pub(crate) fn approver(&self, key: Thumbprint) -> Option<&Approver> {
         self.approvers.get(&key)
+    }
+
+    pub(crate) fn enroller(&self, key: Thumbprint) -> Option<&PublicKey> {
+        self.enrollers.get(&key)
     }
 
     pub(crate) fn governs_service(&self, service: &str) -> bool {

@@ -322,7 +322,7 @@ impl Claims {
             supervisor: members.optional_text("supervisor")?,
             initiator: members.optional_object("initiator")?.map(party_of).transpose()?,
             delegation: members.texts("delegation", DELEGATION_MAX)?,
-            credential: members.optional_object("credential")?.map(credential_of).transpose()?,
+            credential: members.optional_object("credential")?.map(Credential::from_members).transpose()?,
             runtime: members.optional_object("runtime")?.map(runtime_of).transpose()?,
             business: members.optional_object("business")?.map(business_of).transpose()?.unwrap_or_default(),
             policy: members.optional_object("policy")?.map(policy_of).transpose()?,
@@ -355,7 +355,18 @@ impl Policy {
 }
 
 impl Credential {
-    fn to_json(&self) -> Json {
+    pub(crate) fn from_members(members: Members<'_>) -> Result<Self, MemberError> {
+        Ok(Self {
+            kind: members.text("type")?,
+            issuer: members.optional_text("issuer")?,
+            id: members.optional_text("id")?,
+            digest: members.optional_parsed("digest", "a digest", Digest::parse)?,
+            expires: members.optional_integer("expires", 0)?,
+            rotation: members.optional_text("rotation")?,
+        })
+    }
+
+    pub(crate) fn to_json(&self) -> Json {
         object([
             ("type", Some(text(&self.kind))),
             ("issuer", self.issuer.as_deref().map(text)),
@@ -440,17 +451,6 @@ fn policy_of(members: Members<'_>) -> Result<Policy, MemberError> {
         policies: members.texts("policies", POLICIES_MAX)?,
         set: members.optional_parsed("set", "a digest", Digest::parse)?,
         errors: members.optional_integer("errors", 0)?,
-    })
-}
-
-fn credential_of(members: Members<'_>) -> Result<Credential, MemberError> {
-    Ok(Credential {
-        kind: members.text("type")?,
-        issuer: members.optional_text("issuer")?,
-        id: members.optional_text("id")?,
-        digest: members.optional_parsed("digest", "a digest", Digest::parse)?,
-        expires: members.optional_integer("expires", 0)?,
-        rotation: members.optional_text("rotation")?,
     })
 }
 

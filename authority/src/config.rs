@@ -21,6 +21,8 @@ pub struct Config {
     pub actor: Vec<Actor>,
     /// Who may approve, and the keys by which they are known.
     pub approver: Vec<Approver>,
+    /// Whose enrolment receipts count, beside the collector's own.
+    pub enroller: Vec<Enroller>,
 }
 
 impl Default for Config {
@@ -31,6 +33,7 @@ impl Default for Config {
             governed: Governed::default(),
             actor: Vec::new(),
             approver: Vec::new(),
+            enroller: Vec::new(),
         }
     }
 }
@@ -63,6 +66,16 @@ pub struct Actor {
 #[serde(deny_unknown_fields)]
 pub struct Approver {
     /// The approver's name, as initiators are named: whoever is both is recognised by it.
+    pub name: String,
+    /// `ed25519:<base64>`
+    pub key: String,
+}
+
+/// One key of one collector that enrols keys of actors.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enroller {
+    /// The collector's name, for people.
     pub name: String,
     /// `ed25519:<base64>`
     pub key: String,
@@ -140,11 +153,12 @@ impl Config {
         sort(&mut normal.governed.actions);
         sort(&mut normal.actor);
         sort(&mut normal.approver);
+        sort(&mut normal.enroller);
         normal
     }
 
-    /// Returns the keys of actors and of approvers, in order.
-    pub(crate) fn keys(&self) -> Result<(Vec<PublicKey>, Vec<PublicKey>), Mistakes> {
+    /// Returns the keys of actors, of approvers and of enrollers, in order.
+    pub(crate) fn keys(&self) -> Result<[Vec<PublicKey>; 3], Mistakes> {
         let mut mistakes = Vec::new();
         let mut note =
             |path: String, value: &str, fault: Fault| mistakes.push(Mistake { path, value: value.to_owned(), fault });
@@ -162,11 +176,13 @@ impl Config {
         };
         self.actor.iter().enumerate().for_each(|(n, actor)| key(format!("actor[{n}]"), &actor.key));
         self.approver.iter().enumerate().for_each(|(n, approver)| key(format!("approver[{n}]"), &approver.key));
+        self.enroller.iter().enumerate().for_each(|(n, enroller)| key(format!("enroller[{n}]"), &enroller.key));
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
         }
         let mut keys = known.into_iter().map(|(_, key)| key);
-        Ok((keys.by_ref().take(self.actor.len()).collect(), keys.collect()))
+        Ok([self.actor.len(), self.approver.len(), self.enroller.len()]
+            .map(|count| keys.by_ref().take(count).collect()))
     }
 
     fn check_names(&self, note: &mut impl FnMut(String, &str, Fault)) {
@@ -189,6 +205,9 @@ impl Config {
         }
         for (n, approver) in self.approver.iter().enumerate() {
             name(format!("approver[{n}].name"), &approver.name);
+        }
+        for (n, enroller) in self.enroller.iter().enumerate() {
+            name(format!("enroller[{n}].name"), &enroller.name);
         }
         self.check_consistency(note);
     }

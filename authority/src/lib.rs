@@ -24,6 +24,7 @@ mod members;
 pub mod mirrors;
 mod observed;
 pub mod reason;
+pub mod receipt;
 
 pub use assessed::{Assessed, CLAIMS, Grades};
 pub use authority::Authority;

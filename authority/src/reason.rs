@@ -157,6 +157,38 @@ reasons! {
     Unused = 126 "unused" Notes
         "The leave was not used: nothing ran."
         "Nothing has to be done.";
+    /// The enrolment receipt cannot be read.
+    ReceiptMalformed = 127 "receipt_malformed" Contradicts
+        "The enrolment receipt in the claims cannot be read in the form that it must have."
+        "Compare it with docs/claims.md section 7.";
+    /// Enrolled by somebody unknown.
+    EnrollerUnknown = 128 "enroller_unknown" Withholds
+        "The key was enrolled by a collector that the configuration does not name."
+        "If that collector is yours, add its key as [[authority.enroller]]; `spanseal keys show` prints it.";
+    /// Not signed by the enroller.
+    ReceiptSignature = 129 "receipt_signature" Contradicts
+        "The signature of the enrolment receipt does not verify: it was altered, or made without the key."
+        "Treat the sender as compromised until the cause is known.";
+    /// A receipt for another key.
+    ReceiptKey = 130 "receipt_key" Contradicts
+        "The enrolment receipt is for another key than the one that signed the claims."
+        "Receipts cannot be passed on: let the program enrol its own key.";
+    /// A receipt for another deployment.
+    ReceiptAudience = 131 "receipt_audience" Contradicts
+        "The key was enrolled for another audience."
+        "Let the program enrol with a collector of this deployment.";
+    /// A receipt from another time.
+    ReceiptExpired = 132 "receipt_expired" Contradicts
+        "The claims were signed when the key's enrolment did not hold."
+        "The SDK enrols again by itself; find out why it did not, or whether the key was taken.";
+    /// Another credential than the enrolled.
+    CredentialMismatch = 133 "credential_mismatch" Contradicts
+        "The claims name another credential than the one that the key was enrolled with."
+        "Find out which one the program used.";
+    /// Known by a throw-away root.
+    DevRoot = 134 "dev_root" Notes
+        "The actor is known by a development root alone, which vouches for whoever asks."
+        "Enrol by mTLS or a token, or name the actor's key, before this is relied on.";
     /// The key belongs to somebody else.
     ActorMismatch = 201 "actor_mismatch" Contradicts
         "The claims name another actor than the one whose key signed them."

@@ -5,8 +5,9 @@ use spanseal_authority::action::{Action, Digest};
 use spanseal_authority::approval::Approval;
 use spanseal_authority::claims::{Business, Claims, Credential, Party, Runtime};
 use spanseal_authority::closing::{Closing, Outcome};
-use spanseal_authority::config::{Actor, Approver, Config, Governed};
+use spanseal_authority::config::{Actor, Approver, Config, Enroller, Governed};
 use spanseal_authority::key::SigningKey;
+use spanseal_authority::receipt::{Method, Receipt};
 use spanseal_authority::{Assessed, Attributes, Authority, Observed};
 use spanseal_schemas::scan::AnyValue;
 
@@ -117,6 +118,26 @@ impl Case {
             self.authorise();
         }
         &mut self.closing.as_mut().unwrap().0
+    }
+
+    /// Lets the actor's key be known by an enrolment receipt alone, signed by the key of `seed`.
+    pub(crate) fn enrol(&mut self, seed: u8, change: impl FnOnce(&mut Receipt)) {
+        self.config.actor.clear();
+        self.config.enroller = vec![Enroller { name: "acme.example/agents".into(), key: key(0xe0) }];
+        let mut receipt = Receipt {
+            issuer: "acme.example/agents".into(),
+            audience: "acme.example/agents".into(),
+            not_before: START - 600,
+            expires: START + 600,
+            id: "enr-1".into(),
+            actor: self.claims.actor.clone(),
+            owner: Some("team:platform".into()),
+            key: SigningKey::from_seed(&self.actor_seed).public().clone(),
+            method: Method::Token,
+            credential: self.claims.credential.clone(),
+        };
+        change(&mut receipt);
+        self.claims.enrolment = Some(receipt.sign(&SigningKey::from_seed(&[seed; 32])));
     }
 
     /// Makes the span that of the decision.
@@ -256,7 +277,12 @@ fn claims(action: Action) -> Claims {
         initiator: Some(Party { id: "alice@acme.example".into(), kind: "human".into() }),
         delegation: vec!["alice@acme.example".into(), ACTOR.into()],
         business: Business { ticket: Some("CHG-1042".into()), ..Business::default() },
-        credential: Some(Credential { kind: "jwt-svid".into(), id: Some("t-1".into()), ..Credential::default() }),
+        credential: Some(Credential {
+            kind: "jwt-svid".into(),
+            id: Some("t-1".into()),
+            digest: Some(Digest([2; 32])),
+            ..Credential::default()
+        }),
         runtime: Some(Runtime { executable: Some(Digest([1; 32])), ..Runtime::default() }),
         ..Claims::bare(Party { id: ACTOR.into(), kind: "agent".into() }, action)
     }

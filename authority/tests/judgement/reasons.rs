@@ -4,7 +4,9 @@ use spanseal_authority::Reason;
 use spanseal_authority::action::Digest;
 use spanseal_authority::claims::{Claims, Decision, Party, Policy, Refusal};
 use spanseal_authority::closing::Outcome;
+use spanseal_authority::key::SigningKey;
 use spanseal_authority::reason::Effect;
+use spanseal_authority::receipt::Method;
 use spanseal_schemas::event::Verdict;
 
 use crate::fixture::{Case, SECOND, START, Value, forge, same, texts};
@@ -190,6 +192,44 @@ pub(crate) const CASES: &[(Reason, &str, Change)] = &[
     (Reason::RefusedButRan, "refused, and nobody says how it ended", |case| {
         case.claims.refused = Some(refusal());
     }),
+    (Reason::KeyUnknown, "enrolled by nobody", |case| {
+        case.enrol(0xe0, |_| {});
+        case.claims.enrolment = None;
+    }),
+    (Reason::ReceiptMalformed, "claims in its place", |case| {
+        case.enrol(0xe0, |_| {});
+        case.claims.enrolment = Some(Case::approved().claims_token());
+    }),
+    (Reason::ReceiptMalformed, "a member is missing", |case| {
+        case.enrol(0xe0, |_| {});
+        let token = case.claims.enrolment.take().unwrap();
+        case.claims.enrolment = Some(forge(&token, 0xe0, same, |payload| payload.replace("\"jti\"", "\"jit\"")));
+    }),
+    (Reason::EnrollerUnknown, "by a collector that nobody named", |case| case.enrol(0xff, |_| {})),
+    (Reason::EnrollerUnknown, "by an approver", |case| case.enrol(0xb0, |_| {})),
+    (Reason::ReceiptSignature, "signed without the key", |case| {
+        case.enrol(0xe0, |_| {});
+        let token = case.claims.enrolment.take().unwrap();
+        case.claims.enrolment = Some(forge(&token, 0xff, same, same));
+    }),
+    (Reason::ReceiptKey, "somebody else's receipt", |case| {
+        case.enrol(0xe0, |receipt| receipt.key = SigningKey::from_seed(&[9; 32]).public().clone())
+    }),
+    (Reason::ReceiptAudience, "from staging", |case| {
+        case.enrol(0xe0, |receipt| receipt.audience = "acme.example/staging".into())
+    }),
+    (Reason::ReceiptExpired, "an hour after", |case| case.enrol(0xe0, |receipt| receipt.expires = START - 60)),
+    (Reason::ReceiptExpired, "before it held", |case| case.enrol(0xe0, |receipt| receipt.not_before = START + 61)),
+    (Reason::CredentialMismatch, "another token than the enrolled", |case| {
+        case.enrol(0xe0, |receipt| receipt.credential.as_mut().unwrap().digest = Some(Digest([0xff; 32])))
+    }),
+    (Reason::CredentialMismatch, "a credential that was not enrolled", |case| {
+        case.enrol(0xe0, |receipt| receipt.credential = None)
+    }),
+    (Reason::ActorMismatch, "enrolled as somebody else", |case| {
+        case.enrol(0xe0, |receipt| receipt.actor.id = "spiffe://acme.example/agent/other".into())
+    }),
+    (Reason::DevRoot, "enrolled for trying out", |case| case.enrol(0xe0, |receipt| receipt.method = Method::Dev)),
     (Reason::ActorMismatch, "another actor under this key", |case| {
         case.claims.actor.id = "spiffe://acme.example/agent/other".into();
         case.approval().actor = case.claims.actor.id.clone();

@@ -27,6 +27,14 @@ fn an_approved_action_is_proven_claim_by_claim() {
 }
 
 #[test]
+fn an_enrolled_key_proves_as_a_configured_one_and_its_credential_too() {
+    let found = Case::with(|case| case.enrol(0xe0, |_| {})).judge();
+    assert_eq!((found.verdict, &*found.reasons), (Verdict::Proven, &[Reason::UsesNotCounted][..]));
+    let graded = [Claim::Actor, Claim::Owner, Claim::Credential].map(|claim| found.grade(claim));
+    assert_eq!(graded, [Grade::Verified; 3]);
+}
+
+#[test]
 fn readable_attributes_that_say_the_same_change_nothing() {
     let plain = Case::approved().judge();
     let mirrored = Case::with(|case| {
