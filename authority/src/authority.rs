@@ -66,6 +66,17 @@ impl Authority {
         &self.config
     }
 
+    /// Returns for whom claims and approvals must be made.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// Returns who may approve: names and keys.
+    pub fn approvers(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+        self.approvers.values().map(|approver| (approver.name.as_str(), &approver.key))
+    }
+
     pub(crate) fn actor(&self, key: Thumbprint) -> Option<&Actor> {
         self.actors.get(&key)
     }

@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod asking;
 mod assess;
 mod assessed;
 mod authority;

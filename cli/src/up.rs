@@ -22,6 +22,10 @@ SIGTERM and Ctrl-C end it: what was taken in is sealed first.")]
 pub(crate) struct Up {
     #[command(flatten)]
     settings: Settings,
+    /// Try things out: whoever asks is enrolled, and whatever is asked is approved, by keys made for this data directory
+    /// alone. On loopback addresses only.
+    #[arg(long)]
+    dev: bool,
     #[command(flatten)]
     output: crate::output::Output,
 }
@@ -45,6 +49,8 @@ struct Ready {
     http: String,
     data: PathBuf,
     indexed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dev: bool,
     forward: Vec<String>,
 }
 
@@ -54,7 +60,9 @@ impl Up {
     /// # Errors
     /// When it cannot start, or a stage fails.
     pub(crate) async fn run(&self) -> anyhow::Result<ExitCode> {
-        serve(self.settings.read()?, self.output).await
+        let mut config = self.settings.read()?;
+        config.dev = self.dev;
+        serve(config, self.output).await
     }
 }
 
@@ -78,6 +86,7 @@ async fn serve(config: Config, output: crate::output::Output) -> anyhow::Result<
         http: String::new(),
         data: config.data_dir.clone(),
         indexed: config.index.enabled,
+        dev: config.dev,
         forward: config.forward.iter().map(|forward| format!("{} ({})", forward.name, forward.endpoint)).collect(),
     };
     let stop = CancellationToken::new();
@@ -97,6 +106,9 @@ fn write(ready: &Ready, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  OTLP      {}   (gRPC and HTTP on each)", ready.otlp.join("  "))?;
     writeln!(out, "  health    http://{}/readyz  and /healthz, /metrics", ready.http)?;
     writeln!(out, "  data      {data}")?;
+    if ready.dev {
+        writeln!(out, "  dev       whoever asks is enrolled, and whatever is asked is approved")?;
+    }
     writeln!(out, "  trust     {data}/trust   copy it elsewhere, then: spanseal keys pin FILE --data {data}")?;
     for forward in &ready.forward {
         writeln!(out, "  forward   {forward}")?;

@@ -22,6 +22,8 @@ pub struct Config {
     /// The deployment's name; `None`: that of the data directory, which a new one gets by chance.
     pub name: Option<String>,
     pub data_dir: PathBuf,
+    /// A development set-up, which enrols whoever asks and approves whatever is asked. Never from the file.
+    pub dev: bool,
     /// How long a stop may take before what is stuck is named and left behind.
     pub grace: Duration,
     pub receive: Receive,

@@ -1,5 +1,6 @@
 //! Receive, assess, seal, publish, forward.
 
+pub mod agents;
 pub mod config;
 pub mod control;
 pub mod forward;

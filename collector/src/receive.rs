@@ -32,6 +32,8 @@ use problem::Problem;
 /// What the stage works with.
 pub struct Receive {
     pub listeners: Vec<TcpListener>,
+    /// What agents ask besides.
+    pub agents: Router,
     pub config: config::Receive,
     /// For requests that are still to be answered after the stop.
     pub stop_timeout: Duration,
@@ -46,7 +48,7 @@ pub struct Receive {
 /// Requests that are still being sent at the stop are asked to come again; those that are being sealed are answered.
 /// Closes the intake.
 pub async fn run(receive: Receive, stop: CancellationToken) -> anyhow::Result<()> {
-    let Receive { listeners, config, stop_timeout, intake, relay, health, metrics } = receive;
+    let Receive { listeners, agents, config, stop_timeout, intake, relay, health, metrics } = receive;
     let limits = Limits {
         connections_max: config.connections_max,
         header_timeout: config.header_timeout,
@@ -57,7 +59,7 @@ pub async fn run(receive: Receive, stop: CancellationToken) -> anyhow::Result<()
     let connections =
         Connections { open: metrics.receive.connections.clone(), refused: metrics.receive.connections_refused.clone() };
     let receiver = Receiver::new(config, (intake, relay), metrics, stop.clone());
-    let server = Server::new(router(Arc::new(receiver)), limits, connections, stop.clone());
+    let server = Server::new(router(Arc::new(receiver)).merge(agents), limits, connections, stop.clone());
     health.ready(STAGE);
     let stopping = async {
         stop.cancelled().await;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::{self, Reception};
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::forward::{self, Forward, Relay};
@@ -71,6 +72,11 @@ impl Starting {
         let (health, metrics) = (Health::of(&[receive::STAGE, seal::STAGE]), Arc::new(Metrics::new()));
         // First, to find a secret that is not there before an epoch is opened, which would end uncleanly.
         let relay = Relay::new(&config, &metrics)?;
+        if config.dev
+            && let Some(address) = config.receive.listen.iter().find(|address| !address.ip().is_loopback())
+        {
+            anyhow::bail!("a development set-up approves whatever is asked, and {address} is no loopback address");
+        }
         let listeners = Listeners::bind(&config).await?;
         let addresses = listeners.addresses()?;
         Ok(Self { config: Arc::new(config), relay, listeners, addresses, health, metrics, stop })
@@ -81,7 +87,9 @@ impl Starting {
         // First, so that operators see that a long recovery is under way.
         let serving = Serving::start(listeners.http, health.clone(), Arc::clone(&metrics));
         let entrance = Arc::new(Entrance::default());
+        let reception = Arc::new(Reception::default());
         let receive = Receive {
+            agents: agents::router(reception.clone()),
             listeners: listeners.otlp,
             config: config::Receive {
                 connections_max: connections_that_fit(config.receive.connections_max),
@@ -111,8 +119,9 @@ impl Starting {
                 return Err(error);
             }
         };
-        let Sealing { intake, durable, deployment, orders, engine } = sealing;
+        let Sealing { intake, durable, deployment, orders, agents, engine } = sealing;
         entrance.open(intake);
+        reception.open(agents);
         stages.spawn(seal::STAGE, seal::run(engine, stop.clone()));
         match Control::bind(&config.data_dir, orders) {
             Ok(control) => stages.spawn("control", control::run(control, stop.clone())),

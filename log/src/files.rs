@@ -31,6 +31,10 @@ pub enum KeyFile {
     Sequencer,
     /// Fingerprints spans in the retry window.
     Dedup,
+    /// Signs enrolment receipts.
+    Enrolment,
+    /// Approves in a development set-up.
+    DevApprover,
 }
 
 /// A data directory cannot be opened for writing.
@@ -121,6 +125,23 @@ impl DataDir {
         self.root.join("keys").join(key.file_name())
     }
 
+    /// Whether it belongs to a development set-up, which approves whatever is asked.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_dev(&self) -> io::Result<bool> {
+        match read_file(self.storage(), &self.key(KeyFile::DevApprover), KEY_BYTES_MAX) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where requests for approval wait for their answers.
+    pub fn approvals(&self) -> PathBuf {
+        self.root.join("approvals")
+    }
+
     /// The directory of a log's segments.
     pub fn log(&self, owner: &Owner) -> PathBuf {
         match owner {
@@ -193,8 +214,15 @@ impl DataDir {
 
 impl KeyFile {
     /// Every key.
-    pub const ALL: [KeyFile; 5] =
-        [KeyFile::Identity, KeyFile::Checkpoint, KeyFile::Cosign, KeyFile::Sequencer, KeyFile::Dedup];
+    pub const ALL: [KeyFile; 7] = [
+        KeyFile::Identity,
+        KeyFile::Checkpoint,
+        KeyFile::Cosign,
+        KeyFile::Sequencer,
+        KeyFile::Dedup,
+        KeyFile::Enrolment,
+        KeyFile::DevApprover,
+    ];
 
     fn file_name(self) -> &'static str {
         match self {
@@ -203,6 +231,8 @@ impl KeyFile {
             KeyFile::Cosign => "cosign.key",
             KeyFile::Sequencer => "sequencer.key",
             KeyFile::Dedup => "dedup.key",
+            KeyFile::Enrolment => "enrolment.key",
+            KeyFile::DevApprover => "dev-approver.key",
         }
     }
 }
@@ -233,5 +263,6 @@ fn create_dir(storage: &dyn Storage, path: &Path) -> io::Result<()> {
 }
 
 const DIRS: [&str; 4] = ["keys", "rootlog", "streams", "cursors"];
+const KEY_BYTES_MAX: usize = 256;
 const NAME_BYTES_MAX: usize = 130;
 const NOTE_BYTES_MAX: usize = 16 * 1024;

@@ -9,7 +9,7 @@ use spanseal_schemas::names;
 
 use crate::action::{Action, Place};
 use crate::actor::{Actor, Path};
-use crate::approval::{Approval, Checked, Salts, SourceError, Unfit, Wanted};
+use crate::approval::{Approval, Checked, Desk, Salts, Source, SourceError, Unfit, Wanted};
 use crate::clearance::{Clearance, Outcome, Owner};
 use crate::policy::{Decided, Decision, Question, Undecided};
 use crate::producer::{self, Belongings, NotSigned, Standing, Statement};
@@ -246,7 +246,9 @@ impl Deciding {
     async fn judge(&mut self, action: &Action, standing: &Standing) -> Result<(), Refused> {
         let rules = self.sdk.rules.clone();
         let needs_approval = match &rules.policy {
-            None if rules.sources.is_empty() && action.approval.is_none() => return Err(Refused::NobodyDecides),
+            None if rules.sources.is_empty() && action.approval.is_none() && standing.desk.is_none() => {
+                return Err(Refused::NobodyDecides);
+            }
             None => true,
             Some(policy) => {
                 let decided = policy.decide(&Question { action, actor: &self.actor }).await;
@@ -274,7 +276,10 @@ impl Deciding {
         let actor = self.actor.clone();
         let wanted = Wanted { action, actor: &actor, actor_key: &key, audience: &standing.audience };
         let (mut causes, mut unfit) = (Vec::new(), None);
-        for source in &rules.sources {
+        // The collector's desk comes last: what the program was given is asked first.
+        let desk = standing.desk.clone().map(|url| Desk::at_uri(url, self.sdk.producer.http.clone()));
+        let sources = rules.sources.iter().map(|source| &**source).chain(desk.iter().map(|desk| desk as &dyn Source));
+        for source in sources {
             match source.find(&wanted).await {
                 Ok(None) => {}
                 Ok(Some(approval)) => {

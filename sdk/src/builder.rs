@@ -6,6 +6,7 @@ use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider};
 use spanseal_authority::is_text;
+use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
@@ -13,6 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::actor::Actor;
 use crate::approval::{Approvers, Source};
 use crate::guard::Guard;
+use crate::http::Http;
+use crate::identity::{self, EndpointError, Enrolment, Identity};
 use crate::key::Key;
 use crate::otel::{Counted, Provenance};
 use crate::policy::Policy;
@@ -25,7 +28,8 @@ pub fn init() -> Builder {
     Builder::default()
 }
 
-/// The settings. [`Builder::key`], [`Builder::actor`] and [`Builder::audience`] must be given.
+/// The settings. Only [`Builder::actor`] must be given: without [`Builder::key`] and [`Builder::audience`] a key is made and
+/// enrolled with the collector, which says for which deployment it is.
 #[derive(Debug, Default)]
 #[must_use = "nothing starts before `install` or `start`"]
 pub struct Builder {
@@ -35,6 +39,7 @@ pub struct Builder {
     key: Option<Key>,
     actor: Option<Actor>,
     approvers: Approvers,
+    identity: Option<Box<dyn Identity>>,
     runtime: Option<Runtime>,
     rules: Rules,
 }
@@ -59,6 +64,9 @@ pub enum InitError {
     /// The exporter needs a tokio runtime.
     #[error("there is no tokio runtime here; call this inside one, for example under #[tokio::main]")]
     NoRuntime,
+    /// The collector's address is none.
+    #[error("{0}")]
+    Endpoint(String),
     /// The exporter refuses its settings.
     #[error("the OTLP exporter refuses its settings; check the endpoint and OTEL_EXPORTER_OTLP_*: {0}")]
     Exporter(#[from] ExporterBuildError),
@@ -89,13 +97,13 @@ impl Builder {
         self
     }
 
-    /// For which deployment the claims are made: the collector's audience.
+    /// For which deployment the claims are made: the collector's audience. Not set: what the collector says.
     pub fn audience(mut self, deployment: impl Into<String>) -> Self {
         self.audience = Some(deployment.into());
         self
     }
 
-    /// The key that signs, which the collector's configuration names as the actor's.
+    /// The key that signs, which the collector's configuration names as the actor's. Not set: one is made, and enrolled.
     pub fn key(mut self, key: Key) -> Self {
         self.key = Some(key);
         self
@@ -116,6 +124,12 @@ impl Builder {
     /// Names whose approvals count, beside those that the collector names at enrolment.
     pub fn approvers(mut self, approvers: Approvers) -> Self {
         self.approvers = approvers;
+        self
+    }
+
+    /// Proves who the program is, when its key is enrolled with the collector.
+    pub fn identity(mut self, identity: impl Identity) -> Self {
+        self.identity = Some(Box::new(identity));
         self
     }
 
@@ -160,27 +174,36 @@ impl Builder {
     /// A setting that is missing or unusable; no tokio runtime.
     pub fn start(self) -> Result<Guard, InitError> {
         let missing = |setting, example| InitError::Missing { setting, example };
-        let audience = self.audience.ok_or(missing("audience", "\"acme.example/agents\""))?;
-        let key = self.key.ok_or(missing("key", "Key::file(\"agent.key\")?"))?;
         let actor = self.actor.ok_or(missing("actor", "Actor::agent(\"spiffe://acme.example/agent/deployer\")"))?;
-        if let Some(name) = actor.unusable_name().or((!is_text(&audience)).then_some(&audience)) {
+        let unusable_audience = self.audience.as_ref().filter(|audience| !is_text(audience));
+        if let Some(name) = actor.unusable_name().or(unusable_audience.map(String::as_str)) {
             return Err(InitError::Name(name.to_owned()));
         }
-        tokio::runtime::Handle::try_current().map_err(|_| InitError::NoRuntime)?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| InitError::NoRuntime)?;
+        let http = Http::new();
+        let key = self.key.clone().map_or_else(Key::random, Ok).map_err(InitError::Random)?;
+        let standing = match (self.key, self.audience, self.identity) {
+            (Some(key), Some(audience), None) => {
+                let (enrolment, credential, desk) = (None, None, None);
+                let approvers = Arc::new(self.approvers);
+                let standing = Standing { audience: audience.into(), key, enrolment, credential, approvers, desk };
+                watch::channel(Ok(standing)).1
+            }
+            (_, audience, identity) => {
+                let (sender, standing) = watch::channel(Err(NOT_ENROLLED.to_owned()));
+                let collector = identity::base(self.endpoint.as_deref())?;
+                let (actor, approvers, http) = (actor.party().clone(), self.approvers, http.clone());
+                let enrolment = Enrolment { collector, http, key, actor, identity, audience, approvers };
+                runtime.spawn(enrolment.keep(sender));
+                standing
+            }
+        };
         let mut exporter = SpanExporter::builder().with_tonic();
         if let Some(endpoint) = self.endpoint {
             exporter = exporter.with_endpoint(endpoint);
         }
-        let standing = Standing {
-            audience: audience.into(),
-            key,
-            enrolment: None,
-            credential: None,
-            approvers: Arc::new(self.approvers),
-        };
-        let (_, standing) = tokio::sync::watch::channel(Ok(standing));
-        let runtime = self.runtime.unwrap_or_else(Runtime::detect);
-        let producer = Arc::new(Producer::new(actor, runtime.claim(), standing).map_err(InitError::Random)?);
+        let claim = self.runtime.unwrap_or_else(Runtime::detect).claim();
+        let producer = Arc::new(Producer::new(actor, claim, http, standing).map_err(InitError::Random)?);
         let batches = BatchSpanProcessor::builder(Counted::new(exporter.build()?, producer.clone())).build();
         let mut resource = Resource::builder();
         if let Some(service) = self.service {
@@ -194,3 +217,11 @@ impl Builder {
         Ok(Guard::new(provider, producer, self.rules))
     }
 }
+
+impl From<EndpointError> for InitError {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(error.to_string())
+    }
+}
+
+const NOT_ENROLLED: &str = "the collector has not enrolled its key";

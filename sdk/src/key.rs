@@ -82,6 +82,13 @@ impl Key {
         Ok(Self::from_seed(&seed))
     }
 
+    /// Makes a key that lives as long as the program.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed)?;
+        Ok(Self::from_seed(&seed))
+    }
+
     /// Returns the key that grows from a seed.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {

@@ -39,6 +39,8 @@ mod builder;
 mod clearance;
 mod guard;
 mod hex;
+mod http;
+pub mod identity;
 mod key;
 mod layer;
 mod mirror;

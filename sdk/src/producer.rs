@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hyper::Uri;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use spanseal_authority::action::{Action, Digest};
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::actor::Actor;
 use crate::approval::Approvers;
+use crate::http::Http;
 use crate::key::Key;
 use crate::mirror;
 use crate::random::random;
@@ -27,6 +29,7 @@ pub(crate) struct Producer {
     standing: watch::Receiver<Result<Standing, String>>,
     actor: Actor,
     runtime: Option<claims::Runtime>,
+    pub(crate) http: Http,
     pub(crate) uses: Uses,
     pub(crate) pending: Pending,
     pub(crate) ended: AtomicU64,
@@ -41,6 +44,8 @@ pub(crate) struct Standing {
     pub(crate) enrolment: Option<Arc<str>>,
     pub(crate) credential: Option<claims::Credential>,
     pub(crate) approvers: Arc<Approvers>,
+    /// Where the collector takes requests for approval.
+    pub(crate) desk: Option<Uri>,
 }
 
 /// One action that is to be signed for.
@@ -84,6 +89,7 @@ impl Producer {
     pub(crate) fn new(
         actor: Actor,
         runtime: Option<claims::Runtime>,
+        http: Http,
         standing: watch::Receiver<Result<Standing, String>>,
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
@@ -92,6 +98,7 @@ impl Producer {
             standing,
             actor,
             runtime,
+            http,
             uses: Uses::default(),
             pending: Pending::default(),
             ended: AtomicU64::new(0),

@@ -21,6 +21,7 @@ pub(super) fn config(raw: raw::Raw, mistakes: &mut Mistakes) -> Config {
     Config {
         name: raw.name.map(|name| check.deployment_name(name)),
         data_dir: check.not_empty("data_dir", raw.data_dir).into(),
+        dev: false,
         grace: check.seconds("grace_seconds", raw.grace_seconds, HOUR),
         receive: check.receive(raw.receive, listen.otlp),
         http: Http { listen: listen.http },

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use spanseal_log::{Disk, LockError};
+use spanseal_log::{DataDir, Disk, LockError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,8 @@ impl Answer {
 
 /// Opens the streams as a collector does, has the order carried out in the same way, and ends the epochs again.
 async fn open_and_carry_out(data: &Path, order: Order, when_held: ControlError) -> Result<Done, ControlError> {
-    let config = Config { data_dir: data.to_owned(), ..Config::default() };
+    let dev = DataDir::at(Arc::new(Disk), data).is_dev().unwrap_or(false);
+    let config = Config { data_dir: data.to_owned(), dev, ..Config::default() };
     let (metrics, health) = (Arc::new(Metrics::new()), Health::of(&["seal"]));
     let opening = tokio::task::spawn_blocking(move || seal::open(&config, Arc::new(Disk), metrics, health));
     let Sealing { intake, orders, engine, .. } = match opening.await {

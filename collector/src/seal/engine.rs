@@ -34,6 +34,9 @@ use super::thread::StreamThread;
 use super::window::WindowLimits;
 use crate::config::{self, Config};
 use crate::intake::Intake;
+use spanseal_authority::config::{Approver, Enroller};
+
+use crate::agents::{Agents, DEV_APPROVER, Dev, Folder};
 use crate::serve::{Health, Metrics};
 
 /// Streams that are ready: their way in, what of them is durable, and what must be run for them to go on.
@@ -45,6 +48,8 @@ pub struct Sealing {
     pub deployment: Deployment,
     /// The way in for what is done with subjects. It does not keep the engine going.
     pub orders: Orders,
+    /// What agents may ask.
+    pub(crate) agents: Agents,
     pub engine: Engine,
 }
 
@@ -68,12 +73,19 @@ pub fn open(
 ) -> Result<Sealing, StartError> {
     let clocks = Clocks::start();
     let now = clocks.now();
-    let ground = Ground::take(storage, &config.data_dir, config.name.as_deref(), &now)?;
+    let ground = Ground::take(storage, &config.data_dir, (config.name.as_deref(), config.dev), &now)?;
     let subjects = SharedSubjects::new(Box::new(SubjectFile::open(&ground.dir.subjects())?));
     let gate = Arc::new(Gate::new(config.seal.queue_bytes_max.get() as u64, metrics.seal.queue_requests.clone()));
     let keys = ground.keys.clone();
     let streams = config.seal.streams.unwrap_or_else(|| streams_of(&ground.state));
     let scanner = scanner(config, &keys, streams)?;
+    let agents = Agents {
+        name: keys.deployment.as_str().to_owned(),
+        authority: Arc::clone(&scanner.authority),
+        enrolment: keys.enrolment.clone(),
+        folder: Folder::at(ground.dir.approvals()),
+        dev: keys.dev_approver.clone().map(|approver| Dev { approver }),
+    };
     let equipment = equipment(&config.seal, streams, subjects, metrics, health.clone());
     let Started { streams, checkpoints } = start(ground, equipment, &now)?;
     let durable = checkpoints.streams.iter().map(|stream| stream.durable.clone()).collect();
@@ -90,6 +102,7 @@ pub fn open(
         durable,
         deployment: keys.deployment.clone(),
         orders: Orders(orders_in),
+        agents,
         engine: Engine { threads, checkpoints, clocks, health },
     })
 }
@@ -188,7 +201,7 @@ fn on_thread<E: std::error::Error + Send + Sync + 'static>(
 }
 
 fn scanner(config: &Config, keys: &Keys, streams: NonZeroUsize) -> Result<Scanner, StartError> {
-    let authority = Authority::new(&config.authority, keys.deployment.as_str())?;
+    let authority = Authority::new(&with_own_keys(&config.authority, keys), keys.deployment.as_str())?;
     let configuration = toml::to_string(authority.config())?;
     if configuration.len() > CONFIGURATION_BYTES_MAX {
         return Err(StartError::ConfigurationTooLong { bytes: configuration.len(), max: CONFIGURATION_BYTES_MAX });
@@ -200,6 +213,18 @@ fn scanner(config: &Config, keys: &Keys, streams: NonZeroUsize) -> Result<Scanne
         authority: Arc::new(authority),
         configuration: Bytes::from(configuration),
     })
+}
+
+/// Returns the configuration with what this collector itself enrols, and a development set-up approves.
+fn with_own_keys(config: &spanseal_authority::Config, keys: &Keys) -> spanseal_authority::Config {
+    let mut config = config.clone();
+    let enroller = Enroller { name: keys.deployment.to_string(), key: keys.enrolment.public().to_string() };
+    if config.enroller.iter().all(|other| other.key != enroller.key) {
+        config.enroller.push(enroller);
+    }
+    let dev = keys.dev_approver.as_ref().map(|approver| approver.public().to_string());
+    config.approver.extend(dev.map(|key| Approver { name: DEV_APPROVER.to_owned(), key }));
+    config
 }
 
 fn sizes(seal: &config::Seal) -> Options {

@@ -40,7 +40,7 @@ impl Ground {
     pub(crate) fn take(
         storage: Arc<dyn Storage>,
         path: &std::path::Path,
-        name: Option<&str>,
+        (name, dev): (Option<&str>, bool),
         now: &Moment,
     ) -> Result<Self, StartError> {
         let (dir, lock) = DataDir::open_to_write(storage, path)?;
@@ -52,7 +52,13 @@ impl Ground {
         }
         let (recovered, state) = read_root(&dir)?;
         let deployment = settle_name(&dir, &state, name)?;
-        let keys = Arc::new(Keys::open(&dir, deployment, state.size() == 0)?);
+        let is_new = state.size() == 0;
+        match dir.is_dev()? {
+            false if dev && !is_new => return Err(StartError::NotDev),
+            true if !dev => return Err(StartError::Dev),
+            _ => {}
+        }
+        let keys = Arc::new(Keys::open(&dir, deployment, is_new, dev)?);
         check_keys(&keys, &state)?;
         check_note(&dir, &keys, &state)?;
         let writer =

@@ -3,6 +3,9 @@
 use spanseal_ledger::key::{PublicKey, SecretKey, Signer};
 use spanseal_ledger::trust::{RoleKeys, Trust};
 use spanseal_ledger::{Deployment, Role};
+use std::sync::Arc;
+
+use spanseal_authority::key::SigningKey;
 use spanseal_log::{DataDir, KeyBytes, KeyFile, KeyFileError, load_key, load_or_create_key};
 
 /// Everything that signs but epochs, and the key of the fingerprints.
@@ -14,6 +17,10 @@ pub(crate) struct Keys {
     pub(crate) cosign: SecretKey,
     pub(crate) sequencer: SecretKey,
     pub(crate) dedup: KeyBytes,
+    /// Signs enrolment receipts.
+    pub(crate) enrolment: Arc<SigningKey>,
+    /// Approves whatever is asked, in a development set-up.
+    pub(crate) dev_approver: Option<Arc<SigningKey>>,
 }
 
 impl Keys {
@@ -21,7 +28,7 @@ impl Keys {
     ///
     /// # Errors
     /// When a file is missing, can be read by others, or is no key.
-    pub(crate) fn open(dir: &DataDir, deployment: Deployment, is_new: bool) -> Result<Self, KeyFileError> {
+    pub(crate) fn open(dir: &DataDir, deployment: Deployment, is_new: bool, dev: bool) -> Result<Self, KeyFileError> {
         let signer = |file| {
             let path = dir.key(file);
             let key = if is_new { load_or_create_key(dir.storage(), &path) } else { load_key(dir.storage(), &path) };
@@ -35,6 +42,15 @@ impl Keys {
             sequencer: signer(KeyFile::Sequencer)?,
             // Nothing is signed by it: a new one only forgets which spans were seen.
             dedup: load_or_create_key(dir.storage(), &dir.key(KeyFile::Dedup))?,
+            // Receipts hold for an hour: with a new one, agents enrol again.
+            enrolment: Arc::new(SigningKey::from_seed(&*load_or_create_key(
+                dir.storage(),
+                &dir.key(KeyFile::Enrolment),
+            )?)),
+            dev_approver: dev
+                .then(|| load_or_create_key(dir.storage(), &dir.key(KeyFile::DevApprover)))
+                .transpose()?
+                .map(|seed| Arc::new(SigningKey::from_seed(&seed))),
         })
     }
 

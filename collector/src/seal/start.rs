@@ -85,6 +85,13 @@ pub enum StartError {
         "the data directory belongs to {there}, not to {asked}: set `name` to that, or choose another data directory"
     )]
     OtherName { there: String, asked: String },
+    #[error(
+        "the data directory belongs to a development set-up, which approves whatever is asked: start it with `--dev`, or \
+         choose another data directory"
+    )]
+    Dev,
+    #[error("the data directory belongs to no development set-up: leave `--dev` out, or choose another data directory")]
+    NotDev,
     #[error(transparent)]
     Name(#[from] IdError),
     #[error("keys/{role}.key is not the key that the root log has in force: put the right one back")]

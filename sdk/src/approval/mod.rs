@@ -8,6 +8,7 @@ mod callback;
 mod check;
 mod file;
 mod issue;
+mod wait;
 
 use std::fmt::Debug;
 
@@ -19,6 +20,7 @@ pub(crate) use check::Checked;
 pub use check::Unfit;
 pub use file::{ApprovalFileError, Approvals};
 pub use issue::{IssueError, Terms, issue};
+pub use wait::{Desk, DeskUrlError, Folder};
 
 use crate::action::Action;
 use crate::actor::Actor;

@@ -28,7 +28,7 @@ fn shows_every_setting_with_its_default() {
         assert_eq!(taken, Some(example.parse::<Table>().unwrap().remove("x").unwrap()), "{path}");
     }
     let mut defaults = Table::try_from(Raw::default()).unwrap();
-    for list in ["forward", "authority.actor", "authority.approver"] {
+    for list in ["forward", "authority.actor", "authority.approver", "authority.enroller"] {
         assert_eq!(take(&mut defaults, list), Some(Value::Array(vec![])), "{list}");
     }
     assert_eq!(shown, defaults);
@@ -49,6 +49,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "authority.approver",
         "[[x]]\nname = 'carol@acme.example'\nkey = 'ed25519:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw='",
+    ),
+    (
+        "authority.enroller",
+        "[[x]]\nname = 'acme.example/agents-west'\nkey = 'ed25519:gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q='",
     ),
 ];
 

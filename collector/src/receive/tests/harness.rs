@@ -43,6 +43,7 @@ impl Collector {
         let address = listener.local_addr().unwrap();
         let (sealer, metrics, stop) = (Arc::<Sealer>::default(), Arc::new(Metrics::new()), CancellationToken::new());
         let receive = Receive {
+            agents: axum::Router::new(),
             listeners: vec![listener],
             config: whole.receive.clone(),
             stop_timeout: Duration::from_secs(5),

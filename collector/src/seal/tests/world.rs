@@ -108,7 +108,7 @@ impl World {
 
     pub(super) fn start(&mut self) -> Result<Process, Stopped> {
         self.pass(Duration::from_millis(10));
-        let ground = Ground::take(Arc::new(self.memory.clone()), Path::new(DATA), Some(NAME), &self.now)
+        let ground = Ground::take(Arc::new(self.memory.clone()), Path::new(DATA), (Some(NAME), false), &self.now)
             .map_err(Stopped::Start)?;
         let streams = NonZeroUsize::new(self.settings.streams).unwrap();
         let scanner = Scanner {
