@@ -141,6 +141,15 @@ impl Asked {
     /// # Errors
     /// The first member that is not.
     pub fn action(&self) -> Result<Action, AskingError> {
+        let action = self.action_without_digest()?;
+        if Digest::parse(&self.action.digest) == Some(action.digest()) { Ok(action) } else { Err(AskingError::Digest) }
+    }
+
+    /// Returns the action whatever its digest is said to be, once everything else in the request is what it must be.
+    ///
+    /// # Errors
+    /// The first member that is not.
+    pub fn action_without_digest(&self) -> Result<Action, AskingError> {
         let member = |member: &str, expected| AskingError::Member { member: member.to_owned(), expected };
         from_hex::<16>(&self.id).ok_or(member("id", HEX_16))?;
         from_hex::<16>(&self.arguments_salt).ok_or(member("arguments_salt", HEX_16))?;
@@ -152,14 +161,13 @@ impl Asked {
             None => Ok(None),
             Some(text) => Digest::parse(text).map(Some).ok_or(member("action.arguments", "a digest")),
         };
-        let action = Action {
+        Ok(Action {
             kind: self.action.kind.clone(),
             target: self.action.target.clone(),
             tool: self.action.tool.clone(),
             arguments: digest(&self.action.arguments)?,
             salt: from_hex(&self.action.salt).ok_or(member("action.salt", HEX_16))?,
-        };
-        if Digest::parse(&self.action.digest) == Some(action.digest()) { Ok(action) } else { Err(AskingError::Digest) }
+        })
     }
 
     fn texts(&self) -> Vec<(&str, Option<&str>)> {

@@ -1,5 +1,6 @@
 //! The spanseal program.
 
+mod approvals;
 mod completions;
 mod demo;
 mod erase;
@@ -49,6 +50,7 @@ enum Command {
     Reindex(reindex::Reindex),
     Erase(erase::Erase),
     Hold(hold::Hold),
+    Approvals(approvals::Approvals),
     Health(health::Health),
     Load(load::Load),
     Completions(completions::Completions),
@@ -70,6 +72,7 @@ async fn main() -> ExitCode {
         Command::Reindex(reindex) => reindex::run(&reindex),
         Command::Erase(erase) => erase::run(erase).await,
         Command::Hold(hold) => hold::run(hold).await,
+        Command::Approvals(approvals) => approvals::run(approvals).await,
         Command::Health(health) => health::run(health).await,
         Command::Load(load) => load::run(load).await,
         Command::Completions(completions) => completions::run(&completions, &Arguments::command()),

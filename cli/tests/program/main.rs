@@ -1,6 +1,7 @@
 //! The program as its users have it: a process, its output, its exit codes, its data directory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod agents;
 mod bench;
 mod crash;
 mod docs;

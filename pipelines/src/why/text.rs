@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use spanseal_authority::Reason;
+
 use super::answer::{Account, Answer, Branch, Conflict, CutLine, Erased, Node, Other, Part, Place, Proof, SpanNode};
 use crate::printed::{duration, grouped, printable, time, time_of_seconds, wrap};
 
@@ -90,6 +92,9 @@ impl Page<'_> {
     fn span(&mut self, span: &SpanNode, twig: &str, stem: &str) {
         let right = duration(span.end_unix_nano.saturating_sub(span.start_unix_nano));
         let verdict = match (span.verdict, &span.account) {
+            (Some(verdict), _) if span.reasons.iter().any(|reason| reason.name == Reason::DevRoot.name()) => {
+                format!("{} (dev root)  ", verdict.to_uppercase())
+            }
             (Some(verdict), _) => format!("{}  ", verdict.to_uppercase()),
             (None, Account { decides: Some(_), refused: Some(_), .. }) => "REFUSED  ".to_owned(),
             _ => String::new(),
