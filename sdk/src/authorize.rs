@@ -1,16 +1,20 @@
 //! From an action to leave to run it, or to the record of why not.
 
+use std::time::Duration;
+
 use opentelemetry::trace::{Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::Span;
 use spanseal_authority::action::Digest;
 use spanseal_authority::claims;
 use spanseal_schemas::names;
+use tokio::sync::oneshot;
 
 use crate::action::{Action, Place};
 use crate::actor::{Actor, Path};
 use crate::approval::{Approval, Checked, Desk, Salts, Source, SourceError, Unfit, Wanted};
 use crate::clearance::{Clearance, Outcome, Owner};
+use crate::delivery::Confirmed;
 use crate::policy::{Decided, Decision, Question, Undecided};
 use crate::producer::{self, Belongings, NotSigned, Standing, Statement};
 use crate::sdk::{self, Sdk};
@@ -28,7 +32,16 @@ pub async fn authorize(action: Action) -> Result<Clearance, Refused> {
     let actor = Actor::current().unwrap_or_else(|| sdk.producer.actor().clone());
     let mut deciding = Deciding::begin(sdk, actor, &action)?;
     let decided = deciding.decide(&action).await;
-    deciding.finish(decided)
+    let (clearance, confirmed) = deciding.finish(decided)?;
+    let Some(confirmed) = confirmed else { return Ok(clearance) };
+    // Given up or not confirmed, the clearance is dropped, which is on record as unused.
+    let refused = match tokio::time::timeout(CONFIRM_TIMEOUT, confirmed).await {
+        Ok(Ok(Ok(()))) => return Ok(clearance),
+        Ok(Ok(Err(why))) => why,
+        Ok(Err(_)) => "the SDK was shut down".to_owned(),
+        Err(_) => format!("no answer within {} s", CONFIRM_TIMEOUT.as_secs()),
+    };
+    Err(Refused::NotConfirmed(refused))
 }
 
 /// Why an action did not run.
@@ -317,19 +330,20 @@ impl Deciding {
     }
 
     /// Puts the decision on record and ends its span.
-    fn finish(mut self, decided: Result<(), Refused>) -> Result<Clearance, Refused> {
+    fn finish(mut self, decided: Result<(), Refused>) -> Result<(Clearance, Option<Confirmed>), Refused> {
         let recorded = match decided {
             Ok(()) => self.record(None),
             Err(refused) => Err(refused),
         };
         match recorded {
-            Ok(()) => {
+            Ok(confirmed) => {
                 let owner = if self.own.is_some() { Owner::Clearance } else { Owner::Other };
                 let context = match self.own.take() {
                     Some(span) => self.parent.with_span(span),
                     None => self.parent.clone(),
                 };
-                Ok(Clearance::new(self.sdk.producer.clone(), context.with_value(self.path.clone()), owner))
+                let context = context.with_value(self.path.clone());
+                Ok((Clearance::new(self.sdk.producer.clone(), context, owner), confirmed))
             }
             Err(refused) => {
                 self.refuse(&refused);
@@ -352,7 +366,7 @@ impl Deciding {
     }
 
     /// Signs what is known and puts it onto the span of the decision, and of the action if there is leave.
-    fn record(&mut self, refused: Option<claims::Refusal>) -> Result<(), Refused> {
+    fn record(&mut self, refused: Option<claims::Refusal>) -> Result<Option<Confirmed>, Refused> {
         let Some(decision) = self.decision.take() else { return Err(Refused::GivenUp) };
         let (Some(standing), Some(action)) = (&self.known.standing, self.known.digested.take()) else {
             return Err(Refused::GivenUp);
@@ -379,7 +393,11 @@ impl Deciding {
                 return Err(error.into());
             }
         };
-        producer.pending.put(decision.span_context().span_id(), Belongings::Signed(signed.attributes.clone()));
+        let (confirm, confirmed) = (self.sdk.rules.acked && !is_refused)
+            .then(oneshot::channel)
+            .map_or((None, None), |(tx, rx)| (Some(tx), Some(rx)));
+        let attributes = signed.attributes.clone();
+        producer.pending.put(decision.span_context().span_id(), Belongings::Signed { attributes, confirm });
         drop(decision); // ends it
         // A span of the action's own that was refused stays away; one that is there anyway says that nothing ran.
         if !is_refused || self.own.is_none() {
@@ -388,7 +406,7 @@ impl Deciding {
         if is_refused {
             producer.close(self.action_span.span_id(), Outcome::Unused);
         }
-        Ok(())
+        Ok(confirmed)
     }
 }
 
@@ -469,6 +487,8 @@ fn is_exported(span: &SpanContext) -> bool {
     span.is_valid() && span.is_sampled()
 }
 
+/// How long an action waits for the collector to have the decision on it.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 const TEXT_BYTES_MAX: usize = 1024;
 const NOT_RECORDED: &str = "its span is not recorded; the SDK was shut down, or telemetry is suppressed here";
 const NO_CURRENT_SPAN: &str = "the current span is not recorded by this SDK; call it inside the tool's span";

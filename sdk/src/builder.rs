@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider};
@@ -13,6 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::actor::Actor;
 use crate::approval::{Approvers, Source};
+use crate::delivery::{Durability, Lane, Sender, Spool, SpoolError};
 use crate::guard::Guard;
 use crate::http::Http;
 use crate::identity::{self, EndpointError, Enrolment, Identity};
@@ -21,7 +24,7 @@ use crate::otel::{Counted, Provenance};
 use crate::policy::Policy;
 use crate::producer::{Producer, Standing};
 use crate::runtime::Runtime;
-use crate::sdk::{self, Rules};
+use crate::sdk::{self, Rules, Sdk};
 
 /// Begins the set-up. `OTEL_*` variables mean what OpenTelemetry says, except that sampling cannot switch recording off.
 pub fn init() -> Builder {
@@ -41,6 +44,7 @@ pub struct Builder {
     approvers: Approvers,
     identity: Option<Box<dyn Identity>>,
     runtime: Option<Runtime>,
+    durability: Durability,
     rules: Rules,
 }
 
@@ -67,6 +71,9 @@ pub enum InitError {
     /// The collector's address is none.
     #[error("{0}")]
     Endpoint(String),
+    /// The spool cannot be used.
+    #[error("{0}")]
+    Spool(String),
     /// The exporter refuses its settings.
     #[error("the OTLP exporter refuses its settings; check the endpoint and OTEL_EXPORTER_OTLP_*: {0}")]
     Exporter(#[from] ExporterBuildError),
@@ -139,6 +146,12 @@ impl Builder {
         self
     }
 
+    /// Says what is promised of evidence before an action runs. Not set: [`Durability::Queued`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// Records what would have been refused and lets it run, while a team finds out what its rules would stop.
     pub fn observe(mut self) -> Self {
         self.rules.observe = true;
@@ -181,6 +194,7 @@ impl Builder {
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| InitError::NoRuntime)?;
         let http = Http::new();
+        let collector = identity::base(self.endpoint.as_deref())?;
         let key = self.key.clone().map_or_else(Key::random, Ok).map_err(InitError::Random)?;
         let standing = match (self.key, self.audience, self.identity) {
             (Some(key), Some(audience), None) => {
@@ -191,7 +205,7 @@ impl Builder {
             }
             (_, audience, identity) => {
                 let (sender, standing) = watch::channel(Err(NOT_ENROLLED.to_owned()));
-                let collector = identity::base(self.endpoint.as_deref())?;
+                let collector = collector.clone();
                 let (actor, approvers, http) = (actor.party().clone(), self.approvers, http.clone());
                 let enrolment = Enrolment { collector, http, key, actor, identity, audience, approvers };
                 runtime.spawn(enrolment.keep(sender));
@@ -204,6 +218,11 @@ impl Builder {
         }
         let claim = self.runtime.unwrap_or_else(Runtime::detect).claim();
         let producer = Arc::new(Producer::new(actor, claim, http, standing).map_err(InitError::Random)?);
+        let spool = match &self.durability {
+            Durability::Spooled(folder) => Some(Spool::open(folder, &producer.id())?),
+            Durability::Queued | Durability::Acked => None,
+        };
+        let lane = Arc::new(Lane::start(&runtime, Sender::new(&collector, producer.http.clone()), spool));
         let batches = BatchSpanProcessor::builder(Counted::new(exporter.build()?, producer.clone())).build();
         let mut resource = Resource::builder();
         if let Some(service) = self.service {
@@ -212,15 +231,25 @@ impl Builder {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource.build())
             .with_sampler(Sampler::AlwaysOn) // a parent's flag or an OTEL_* variable would switch evidence off
-            .with_span_processor(Provenance::new(batches, producer.clone()))
+            .with_span_processor(Provenance::new(batches, producer.clone(), lane.clone()))
             .build();
-        Ok(Guard::new(provider, producer, self.rules))
+        let scope = InstrumentationScope::builder("spanseal").with_version(env!("CARGO_PKG_VERSION")).build();
+        let tracer = provider.tracer_with_scope(scope);
+        let acked = self.durability == Durability::Acked;
+        let rules = Rules { acked, ..self.rules };
+        Ok(Guard::new(provider, Sdk { tracer, producer, rules: Arc::new(rules) }, lane, runtime))
     }
 }
 
 impl From<EndpointError> for InitError {
     fn from(error: EndpointError) -> Self {
         Self::Endpoint(error.to_string())
+    }
+}
+
+impl From<SpoolError> for InitError {
+    fn from(error: SpoolError) -> Self {
+        Self::Spool(error.to_string())
     }
 }
 

@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::Context;
+use opentelemetry::trace::{Span as _, Tracer};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::Instant;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::action::Action;
+use crate::delivery::Lane;
 use crate::layer::layer;
-use crate::producer::Producer;
-use crate::sdk::{Rules, Sdk};
+use crate::producer::Belongings;
+use crate::sdk::Sdk;
 
 /// Keeps the SDK running. End it with [`Guard::shutdown`], which says what was lost; dropping it exports what it can
 /// within five seconds, where the runtime allows that.
@@ -25,22 +27,24 @@ pub struct Guard {
     /// Taken by an orderly shutdown.
     provider: Option<SdkTracerProvider>,
     sdk: Sdk,
+    lane: Arc<Lane>,
+    runtime: Handle,
 }
 
 /// What became of the spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Spans that the collector took over.
+    /// Spans that the collector took.
     pub exported: u64,
-    /// Spans that ended and were not taken over. A rejection inside an accepted request is not seen here.
+    /// Spans that ended and were not taken. Of spans without claims, a rejection inside an accepted request is not seen.
     pub lost: u64,
+    /// Spans that were not taken and are in the spool, for the next start.
+    pub spooled: u64,
 }
 
 impl Guard {
-    pub(crate) fn new(provider: SdkTracerProvider, producer: Arc<Producer>, rules: Rules) -> Self {
-        let scope = InstrumentationScope::builder("spanseal").with_version(env!("CARGO_PKG_VERSION")).build();
-        let sdk = Sdk { tracer: provider.tracer_with_scope(scope), producer, rules: Arc::new(rules) };
-        Self { provider: Some(provider), sdk }
+    pub(crate) fn new(provider: SdkTracerProvider, sdk: Sdk, lane: Arc<Lane>, runtime: Handle) -> Self {
+        Self { provider: Some(provider), sdk, lane, runtime }
     }
 
     /// Returns the layer that turns `tracing` spans into recorded ones, for a subscriber of the program's own.
@@ -56,23 +60,54 @@ impl Guard {
         Action::new(kind.into(), Some(self.sdk.clone()))
     }
 
-    /// Exports what waits, and returns whether that worked. Blocks no thread of the runtime.
+    /// Exports what waits, within ten seconds, and returns whether all of it was taken. Blocks no thread of the runtime.
     pub async fn flush(&self) -> bool {
+        let lost = || self.lane.counts().lost.load(Ordering::Relaxed);
+        let before = lost();
+        let taken = tokio::time::timeout(FLUSH_TIMEOUT, self.lane.flush()).await.is_ok() && lost() == before;
         let provider = self.provider.clone();
         let flush = move || provider.is_some_and(|provider| provider.force_flush().is_ok());
-        tokio::task::spawn_blocking(flush).await.unwrap_or(false)
+        tokio::task::spawn_blocking(flush).await.unwrap_or(false) && taken
     }
 
-    /// Exports what waits, within five seconds, and ends recording.
+    /// Exports what waits, within five seconds, says on record that the producer has ended, and ends recording.
     pub async fn shutdown(mut self) -> Report {
         if let Some(provider) = self.provider.take() {
             self.sdk.producer.end_open();
+            self.lane.give_up_at(Instant::now() + TIMEOUT);
+            self.lane.flush().await;
+            self.say_that_it_ends();
+            self.lane.flush().await;
             // Elsewhere than on the runtime's own threads: the export needs them. How it ended shows in the counts.
             let _ = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(TIMEOUT)).await;
+            self.lane.end();
         }
-        let producer = &self.sdk.producer;
-        let (exported, ended) = (producer.exported.load(Ordering::SeqCst), producer.ended.load(Ordering::SeqCst));
-        Report { exported, lost: ended.saturating_sub(exported) }
+        self.report()
+    }
+
+    fn report(&self) -> Report {
+        let (producer, counts) = (&self.sdk.producer, self.lane.counts());
+        let (plain, ended) = (producer.exported.load(Ordering::SeqCst), producer.ended.load(Ordering::SeqCst));
+        Report {
+            exported: plain + counts.exported.load(Ordering::SeqCst),
+            lost: ended.saturating_sub(plain) + counts.lost.load(Ordering::SeqCst),
+            spooled: counts.spooled.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Ends a last span that names the last number.
+    fn say_that_it_ends(&self) {
+        let Sdk { tracer, producer, .. } = &self.sdk;
+        let mut span = tracer.build_with_context(tracer.span_builder("producer end"), &Context::new());
+        let lost = self.lane.counts().lost.load(Ordering::Relaxed);
+        if let Some(end) = producer.end(span.span_context(), lost) {
+            let belongings = Belongings::Signed { attributes: vec![end], confirm: None };
+            producer.pending.put(span.span_context().span_id(), belongings);
+            span.end();
+        } else {
+            // Nobody knows the producer, and nothing is on record of it.
+            producer.pending.put(span.span_context().span_id(), Belongings::Discarded);
+        }
     }
 
     pub(crate) fn sdk(&self) -> &Sdk {
@@ -84,13 +119,24 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let Some(provider) = self.provider.take() else { return };
         self.sdk.producer.end_open();
+        self.lane.give_up_at(Instant::now() + TIMEOUT);
+        self.say_that_it_ends();
+        let (lane, (done, flushed)) = (self.lane.clone(), std::sync::mpsc::channel());
+        self.runtime.spawn(async move {
+            lane.flush().await;
+            // Whoever waited may have gone.
+            let _ = done.send(());
+        });
         let shutdown = std::thread::spawn(move || provider.shutdown_with_timeout(TIMEOUT));
         // On a current-thread runtime waiting here would stop the very export that is waited for.
         let stuck = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
         if !stuck {
+            let _ = flushed.recv_timeout(TIMEOUT);
             let _ = shutdown.join();
+            self.lane.end();
         }
     }
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);

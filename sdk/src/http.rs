@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::uri::{InvalidUri, PathAndQuery};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -72,6 +72,24 @@ impl Http {
         }
     }
 
+    /// Posts protobuf, and returns the answer's code and body.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(crate) async fn post_protobuf(
+        &self,
+        url: &Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = url.clone();
+        *request.headers_mut() = headers.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        self.send(request).await
+    }
+
     async fn exchange<B: Serialize>(&self, call: Call<'_, B>) -> Result<(StatusCode, Bytes), String> {
         let text = call.body.map(serde_json::to_vec).transpose().map_err(|error| error.to_string())?;
         let mut request = Request::builder().method(call.method).uri(call.url);
@@ -83,6 +101,10 @@ impl Http {
         }
         let request =
             request.body(Full::new(Bytes::from(text.unwrap_or_default()))).map_err(|error| error.to_string())?;
+        self.send(request).await
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
         let answer = match request.uri().scheme_str() {
             Some("https") => self.tls()?.request(request).await,
             _ => self.plain.request(request).await,

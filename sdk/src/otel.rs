@@ -8,29 +8,44 @@ use std::time::Duration;
 
 use opentelemetry::trace::{Span as _, TraceContextExt};
 use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use prost::Message;
 use spanseal_authority::action::Action;
 use spanseal_authority::claims::Business;
 use spanseal_authority::is_text;
 use spanseal_schemas::names;
+use tokio::sync::oneshot;
 
 use crate::actor::Actor;
+use crate::delivery::Lane;
 use crate::producer::{Belongings, Producer, Statement};
 use crate::random::random;
 
 /// Puts the signed claims onto spans as they end, after taking away every `provenance.*` and `spanseal.*` attribute that
-/// the application set: so claims cannot be forged, doubled, or crowded out by a limit on attributes.
+/// the application set: so claims cannot be forged, doubled, or crowded out by a limit on attributes. What carries claims
+/// goes into the lane for evidence, all else on.
 #[derive(Debug)]
 pub(crate) struct Provenance<P> {
     next: P,
     producer: Arc<Producer>,
+    lane: Arc<Lane>,
+    resource: ResourceAttributesWithSchema,
 }
 
 impl<P> Provenance<P> {
-    pub(crate) fn new(next: P, producer: Arc<Producer>) -> Self {
-        Self { next, producer }
+    pub(crate) fn new(next: P, producer: Arc<Producer>, lane: Arc<Lane>) -> Self {
+        Self { next, producer, lane, resource: ResourceAttributesWithSchema::default() }
+    }
+
+    fn deliver(&self, span: SpanData, confirm: Option<oneshot::Sender<Result<(), String>>>) {
+        let resource_spans = vec![ResourceSpans::new(span, &self.resource)];
+        let request = ExportTraceServiceRequest { resource_spans };
+        self.lane.take(request.encode_to_vec().into(), confirm);
     }
 }
 
@@ -47,10 +62,13 @@ impl<P: SpanProcessor> SpanProcessor for Provenance<P> {
         if matches!(belongings, Some(Belongings::Discarded)) {
             return;
         }
-        self.producer.ended.fetch_add(1, Ordering::Relaxed);
         span.attributes.retain(|attribute| !is_reserved(attribute.key.as_str()));
+        let mut confirmed = None;
         let signed = match belongings {
-            Some(Belongings::Signed(attributes)) => attributes,
+            Some(Belongings::Signed { attributes, confirm }) => {
+                confirmed = confirm;
+                attributes
+            }
             Some(Belongings::Action(signed)) => {
                 one_tool_name(&mut span.attributes);
                 let (started, attributes) = signed.end();
@@ -60,8 +78,12 @@ impl<P: SpanProcessor> SpanProcessor for Provenance<P> {
             Some(Belongings::Plain { actor: Some(actor), .. }) => sign_plain(&self.producer, &actor, &mut span),
             _ => sign_plain(&self.producer, self.producer.actor(), &mut span),
         };
+        if signed.is_empty() {
+            self.producer.ended.fetch_add(1, Ordering::Relaxed);
+            return self.next.on_end(span);
+        }
         span.attributes.extend(signed);
-        self.next.on_end(span);
+        self.deliver(span, confirmed);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -73,6 +95,7 @@ impl<P: SpanProcessor> SpanProcessor for Provenance<P> {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
         self.next.set_resource(resource);
     }
 }

@@ -11,8 +11,9 @@ use opentelemetry::{Context, KeyValue};
 use spanseal_authority::action::{Action, Digest};
 use spanseal_authority::claims::{self, BYTES_MAX, Business, Claims};
 use spanseal_authority::closing::{Closing, Outcome};
+use spanseal_authority::end::End;
 use spanseal_schemas::names;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::actor::Actor;
 use crate::approval::Approvers;
@@ -175,6 +176,26 @@ impl Producer {
         Ok(Signed { attributes, closing, key: standing.key.clone(), started: None, closed: false, open: None })
     }
 
+    /// Returns what says that the producer ends now, having lost so many spans, on this span.
+    pub(crate) fn end(&self, span: &SpanContext, lost: u64) -> Option<KeyValue> {
+        let standing = self.standing_now()?;
+        let end = End {
+            audience: standing.audience.to_string(),
+            issued_at: now_seconds(),
+            producer: self.id,
+            trace: span.trace_id().to_bytes(),
+            span: span.span_id().to_bytes(),
+            last: self.numbered.load(Ordering::Relaxed),
+            lost,
+        };
+        Some(KeyValue::new(names::PROVENANCE_END, end.sign(standing.key.signing())))
+    }
+
+    /// Returns what names this process.
+    pub(crate) fn id(&self) -> String {
+        crate::hex::text(&self.id)
+    }
+
     /// Notes that the action of a span starts now.
     pub(crate) fn started(&self, span: SpanId) {
         self.pending.with_action(span, |signed| signed.started = Some(SystemTime::now()));
@@ -261,8 +282,8 @@ pub(crate) struct Pending([Mutex<HashMap<SpanId, Belongings>>; 16]);
 pub(crate) enum Belongings {
     /// Who was in scope when it began, and below which span that was.
     Plain { actor: Option<Actor>, parent: SpanId },
-    /// Attributes, signed claims among them.
-    Signed(Vec<KeyValue>),
+    /// Attributes, a signed statement among them, and who waits for the collector to have them.
+    Signed { attributes: Vec<KeyValue>, confirm: Option<oneshot::Sender<Result<(), String>>> },
     /// The claims of an action, whose closing is to come.
     Action(Box<Signed>),
     /// It is not to be exported.

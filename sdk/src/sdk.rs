@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     pub(crate) sources: Vec<Box<dyn Source>>,
     /// Refusals are recorded and not acted upon.
     pub(crate) observe: bool,
+    /// An action waits until the collector has the decision on it.
+    pub(crate) acked: bool,
 }
 
 /// Returns the installed SDK.

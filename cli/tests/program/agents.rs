@@ -47,7 +47,7 @@ fn a_first_governed_action_needs_no_set_up_and_its_verdict_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let server = Server::start(&data, "127.0.0.1:0", &["--dev"]);
-    assert_eq!(example(&server.otlp), "2 spans exported, 0 lost\n");
+    assert_eq!(example(&server.otlp), "3 spans exported, 0 lost\n");
     let why = explained(&data, &["--verdict", "proven"]);
     assert!(why.contains("PROVEN (dev root)") && why.contains("ticket:OPS-12"), "{why}");
     assert!(!why.contains("password was reset"), "arguments are digested: {why}");

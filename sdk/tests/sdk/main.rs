@@ -4,6 +4,7 @@
 mod actions;
 mod clearances;
 mod forging;
+mod losses;
 mod plain;
 mod running;
 mod sink;

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
@@ -97,8 +99,10 @@ impl Rig {
     /// Ends the SDK and returns what arrived.
     pub(crate) async fn spans(self) -> Spans {
         let report = self.guard.shutdown().await;
-        let spans = self.sink.spans();
-        assert_eq!((report.exported, report.lost), (spans.0.len() as u64, 0));
+        let mut spans = self.sink.spans();
+        let expected = spanseal::Report { exported: spans.0.len() as u64, ..spanseal::Report::default() };
+        assert_eq!(report, expected);
+        spans.0.retain(|span| span.name != "producer end");
         spans
     }
 }
@@ -106,8 +110,20 @@ impl Rig {
 #[derive(Clone, Default)]
 pub(crate) struct Sink {
     requests: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
-    refusal: Option<tonic::Code>,
+    answer: Answer,
     endpoint: String,
+}
+
+/// How a sink answers.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Answer {
+    #[default]
+    Taken,
+    Refused(tonic::Code),
+    /// OK, but for all of the spans.
+    Rejected,
+    /// Taken, after so long.
+    After(Duration),
 }
 
 #[tonic::async_trait]
@@ -116,19 +132,46 @@ impl TraceService for Sink {
         &self,
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
-        if let Some(code) = self.refusal {
-            return Err(tonic::Status::new(code, "refused"));
+        let request = request.into_inner();
+        match self.answer {
+            Answer::Taken => {}
+            Answer::Refused(code) => return Err(tonic::Status::new(code, "refused")),
+            Answer::Rejected => {
+                let spans = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+                let rejected_spans = spans.map(|scope| scope.spans.len() as i64).sum();
+                let partial = ExportTracePartialSuccess { rejected_spans, error_message: "no room".into() };
+                return Ok(tonic::Response::new(ExportTraceServiceResponse { partial_success: Some(partial) }));
+            }
+            Answer::After(delay) => tokio::time::sleep(delay).await,
         }
-        self.requests.lock().unwrap().push(request.into_inner());
+        self.requests.lock().unwrap().push(request);
         Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
 impl Sink {
     pub(crate) async fn start(refusal: Option<tonic::Code>) -> Self {
+        Self::answering(refusal.map_or(Answer::Taken, Answer::Refused)).await
+    }
+
+    pub(crate) async fn answering(answer: Answer) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let sink = Self { refusal, endpoint, ..Self::default() };
+        let sink = Self { answer, endpoint, ..Self::default() };
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let server = tonic::transport::Server::builder().add_service(TraceServiceServer::new(sink.clone()));
+        tokio::spawn(server.serve_with_incoming(incoming));
+        sink
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Stands where an address was that nobody listens at.
+    pub(crate) async fn at(address: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let sink = Self { endpoint: format!("http://{address}"), ..Self::default() };
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         let server = tonic::transport::Server::builder().add_service(TraceServiceServer::new(sink.clone()));
         tokio::spawn(server.serve_with_incoming(incoming));
@@ -166,7 +209,7 @@ impl Spans {
 
     /// The spans of actions, in the order in which they arrived: all but those that record decisions.
     pub(crate) fn actions(self) -> Vec<Span> {
-        self.0.into_iter().filter(|span| !span.name.starts_with("authorize ")).collect()
+        self.0.into_iter().filter(|span| !span.name.starts_with("authorize ") && span.name != "producer end").collect()
     }
 
     #[track_caller]
