@@ -268,7 +268,7 @@ impl Claims {
     pub fn to_json(&self) -> Json {
         let party = |party: &Party| object([("id", Some(text(&party.id))), ("type", Some(text(&party.kind)))]);
         let mut action = self.action.members();
-        action.push(("digest".to_owned(), text(&self.action_digest.to_string())));
+        action.push(("digest".to_owned(), digest(self.action_digest)));
         let business = object(self.business.members().map(|(name, value)| (name, value.map(text))));
         object([
             ("aud", Some(text(&self.audience))),
@@ -295,6 +295,23 @@ impl Claims {
             ("refused", self.refused.as_ref().map(Refusal::to_json)),
             ("enrolment", self.enrolment.as_deref().map(text)),
         ])
+    }
+
+    /// Returns the member `action`, with its digest.
+    pub(crate) fn action_json(action: &Action) -> Json {
+        let mut members = action.members();
+        members.push(("digest".to_owned(), digest(action.digest())));
+        Json::Object(members)
+    }
+
+    /// Returns the member `action` of these members.
+    pub(crate) fn action_of(members: Members<'_>) -> Result<Action, MemberError> {
+        action_of(members.object("action")?)
+    }
+
+    /// Returns the member `business` of these members.
+    pub(crate) fn business_of(members: Members<'_>) -> Result<Business, MemberError> {
+        Ok(members.optional_object("business")?.map(business_of).transpose()?.unwrap_or_default())
     }
 
     /// Returns the claims that `payload` makes. Unknown members are left aside: they can only add to what is claimed.
@@ -324,7 +341,7 @@ impl Claims {
             delegation: members.texts("delegation", DELEGATION_MAX)?,
             credential: members.optional_object("credential")?.map(Credential::from_members).transpose()?,
             runtime: members.optional_object("runtime")?.map(runtime_of).transpose()?,
-            business: members.optional_object("business")?.map(business_of).transpose()?.unwrap_or_default(),
+            business: Self::business_of(members)?,
             policy: members.optional_object("policy")?.map(policy_of).transpose()?,
             approval: members.optional_parsed("approval", "text", |text| Some(text.to_owned()))?,
             refused: members.optional_object("refused")?.map(refusal_of).transpose()?,

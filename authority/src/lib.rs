@@ -13,6 +13,7 @@ pub mod asking;
 mod assess;
 mod assessed;
 mod authority;
+pub mod call;
 pub mod claims;
 mod classify;
 pub mod closing;

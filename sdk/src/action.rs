@@ -210,7 +210,7 @@ impl Action {
 
 /// Returns arguments in which every number that is no integer within 2^53 - 1 is text, since only those have one form in
 /// every language (`docs/claims.md` section 3).
-fn without_fractions(value: Value) -> Value {
+pub(crate) fn without_fractions(value: Value) -> Value {
     match value {
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(integer), _) if integer.unsigned_abs() < 1 << 53 => Value::Number(number),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use opentelemetry::Context;
 use opentelemetry::trace::FutureExt;
+use spanseal_authority::call::Call;
 use spanseal_authority::claims::{Business, DELEGATION_MAX, PATH_MAX, Party};
 use spanseal_authority::is_text;
 
@@ -170,6 +171,12 @@ impl Actor {
             inner.business = self.business_for(&inner.business);
             inner.delegation = chain;
         })
+    }
+
+    /// Returns whoever made a call, as its token says.
+    pub(crate) fn caller(call: Call) -> Actor {
+        let Call { actor: party, owner, initiator, delegation, business, .. } = call;
+        Self(Arc::new(Inner { party, owner, supervisor: None, initiator, delegation, business, key: None }))
     }
 
     /// Runs `future` with this actor: whatever is done inside is done by it.

@@ -6,6 +6,7 @@ use opentelemetry::trace::{Span as _, SpanContext, SpanId, SpanKind, Status, Tra
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::Span;
 use spanseal_authority::action::Digest;
+use spanseal_authority::call::Leave;
 use spanseal_authority::claims;
 use spanseal_schemas::names;
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use crate::clearance::{Clearance, Outcome, Owner};
 use crate::delivery::Confirmed;
 use crate::policy::{Decided, Decision, Question, Undecided};
 use crate::producer::{self, Belongings, NotSigned, Standing, Statement};
+use crate::propagate::CurrentLeave;
 use crate::sdk::{self, Sdk};
 
 /// Asks for leave to run an action: policy decides, an approval is found and checked, and the decision is on record
@@ -189,6 +191,7 @@ struct Deciding {
 struct Known {
     standing: Option<Standing>,
     digested: Option<spanseal_authority::action::Action>,
+    arguments_salt: [u8; 16],
     business: claims::Business,
     policy: Option<claims::Policy>,
     approval: Option<Approval>,
@@ -250,6 +253,7 @@ impl Deciding {
             None => Salts::random().map_err(Refused::Random)?,
         };
         self.known.digested = Some(action.digested(&salts)?);
+        self.known.arguments_salt = salts.arguments;
         match self.judge(action, &standing).await {
             Err(refused) if self.sdk.rules.observe && refused.is_a_judgement() => Ok(()),
             judged => judged,
@@ -297,6 +301,7 @@ impl Deciding {
                 Ok(None) => {}
                 Ok(Some(approval)) => {
                     self.known.digested = Some(action.digested(&approval.salts())?);
+                    self.known.arguments_salt = approval.salts().arguments;
                     self.known.approval = Some(approval.clone());
                     match self.use_approval(action, standing, &approval) {
                         Ok(()) => return Ok(()),
@@ -336,13 +341,13 @@ impl Deciding {
             Err(refused) => Err(refused),
         };
         match recorded {
-            Ok(confirmed) => {
+            Ok((confirmed, leave)) => {
                 let owner = if self.own.is_some() { Owner::Clearance } else { Owner::Other };
                 let context = match self.own.take() {
                     Some(span) => self.parent.with_span(span),
                     None => self.parent.clone(),
                 };
-                let context = context.with_value(self.path.clone());
+                let context = context.with_value(self.path.clone()).with_value(CurrentLeave(leave));
                 Ok((Clearance::new(self.sdk.producer.clone(), context, owner), confirmed))
             }
             Err(refused) => {
@@ -366,12 +371,13 @@ impl Deciding {
     }
 
     /// Signs what is known and puts it onto the span of the decision, and of the action if there is leave.
-    fn record(&mut self, refused: Option<claims::Refusal>) -> Result<Option<Confirmed>, Refused> {
+    fn record(&mut self, refused: Option<claims::Refusal>) -> Result<(Option<Confirmed>, Leave), Refused> {
         let Some(decision) = self.decision.take() else { return Err(Refused::GivenUp) };
         let (Some(standing), Some(action)) = (&self.known.standing, self.known.digested.take()) else {
             return Err(Refused::GivenUp);
         };
         let producer = &self.sdk.producer;
+        let done = action.clone();
         let is_refused = refused.is_some();
         let signed = producer.sign(Statement {
             standing,
@@ -393,6 +399,7 @@ impl Deciding {
                 return Err(error.into());
             }
         };
+        let leave = Leave { clearance: signed.clearance(), action: done, arguments_salt: self.known.arguments_salt };
         let (confirm, confirmed) = (self.sdk.rules.acked && !is_refused)
             .then(oneshot::channel)
             .map_or((None, None), |(tx, rx)| (Some(tx), Some(rx)));
@@ -406,7 +413,7 @@ impl Deciding {
         if is_refused {
             producer.close(self.action_span.span_id(), Outcome::Unused);
         }
-        Ok(confirmed)
+        Ok((confirmed, leave))
     }
 }
 

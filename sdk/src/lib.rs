@@ -48,7 +48,7 @@ mod mirror;
 mod otel;
 pub mod policy;
 mod producer;
-mod propagate;
+pub mod propagate;
 mod random;
 mod runtime;
 mod sdk;
@@ -62,7 +62,7 @@ pub use clearance::{Clearance, Outcome, Running};
 pub use delivery::Durability;
 pub use guard::{Guard, Report};
 pub use key::{Key, KeyFileError};
-pub use propagate::{spawn, spawn_blocking};
+pub use propagate::{inject, inject_meta, spawn, spawn_blocking};
 pub use runtime::Runtime;
 
 /// Makes an async function a governed tool: each call asks for leave, and runs only with it.

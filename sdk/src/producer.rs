@@ -220,6 +220,11 @@ impl Producer {
 }
 
 impl Signed {
+    /// Returns the leave that was given.
+    pub(crate) fn clearance(&self) -> [u8; 16] {
+        self.closing.clearance
+    }
+
     /// Adds the closing statement, unless there is one.
     fn close(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.closed, true) {

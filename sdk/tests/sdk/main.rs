@@ -6,5 +6,6 @@ mod clearances;
 mod forging;
 mod losses;
 mod plain;
+mod propagation;
 mod running;
 mod sink;
