@@ -121,7 +121,7 @@ impl Judgement {
         Assessed { verdict, grades: self.grades, reasons: self.reasons, producer: None, claims: None }
     }
 
-    /// The default profile, `docs/claims.md` section 9: what must be verified is, and nothing withholds.
+    /// The default profile, `docs/claims.md` section 11: what must be verified is, and nothing withholds.
     fn profile(&self) -> Verdict {
         let withheld = self.reasons.iter().any(|reason| reason.effect() != Effect::Notes);
         let verified =
