@@ -20,11 +20,12 @@ use crate::guard::Guard;
 use crate::http::Http;
 use crate::identity::{self, EndpointError, Enrolment, Identity};
 use crate::key::Key;
-use crate::otel::{Counted, Provenance};
+use crate::otel::{Counted, Nowhere, Provenance};
 use crate::policy::Policy;
 use crate::producer::{Producer, Standing};
 use crate::runtime::Runtime;
 use crate::sdk::{self, Rules, Sdk};
+use crate::testing::Recorder;
 
 /// Begins the set-up. `OTEL_*` variables mean what OpenTelemetry says, except that sampling cannot switch recording off.
 pub fn init() -> Builder {
@@ -45,6 +46,7 @@ pub struct Builder {
     identity: Option<Box<dyn Identity>>,
     runtime: Option<Runtime>,
     durability: Durability,
+    recorder: Option<Recorder>,
     rules: Rules,
 }
 
@@ -152,6 +154,12 @@ impl Builder {
         self
     }
 
+    /// Keeps everything for a test, instead of sending it anywhere.
+    pub(crate) fn record(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// Records what would have been refused and lets it run, while a team finds out what its rules would stop.
     pub fn observe(mut self) -> Self {
         self.rules.observe = true;
@@ -196,14 +204,15 @@ impl Builder {
         let http = Http::new();
         let collector = identity::base(self.endpoint.as_deref())?;
         let key = self.key.clone().map_or_else(Key::random, Ok).map_err(InitError::Random)?;
-        let standing = match (self.key, self.audience, self.identity) {
-            (Some(key), Some(audience), None) => {
+        let known = self.key.is_some() || self.recorder.is_some();
+        let standing = match (self.audience, self.identity) {
+            (Some(audience), None) if known => {
                 let (enrolment, credential, desk) = (None, None, None);
                 let approvers = Arc::new(self.approvers);
                 let standing = Standing { audience: audience.into(), key, enrolment, credential, approvers, desk };
                 watch::channel(Ok(standing)).1
             }
-            (_, audience, identity) => {
+            (audience, identity) => {
                 let (sender, standing) = watch::channel(Err(NOT_ENROLLED.to_owned()));
                 let collector = collector.clone();
                 let (actor, approvers, http) = (actor.party().clone(), self.approvers, http.clone());
@@ -222,8 +231,15 @@ impl Builder {
             Durability::Spooled(folder) => Some(Spool::open(folder, &producer.id())?),
             Durability::Queued | Durability::Acked => None,
         };
-        let lane = Arc::new(Lane::start(&runtime, Sender::new(&collector, producer.http.clone()), spool));
-        let batches = BatchSpanProcessor::builder(Counted::new(exporter.build()?, producer.clone())).build();
+        let sender = match self.recorder.clone() {
+            Some(recorder) => Sender::recording(recorder),
+            None => Sender::new(&collector, producer.http.clone()),
+        };
+        let lane = Arc::new(Lane::start(&runtime, sender, spool));
+        let batches = match self.recorder {
+            Some(_) => BatchSpanProcessor::builder(Counted::new(Nowhere, producer.clone())).build(),
+            None => BatchSpanProcessor::builder(Counted::new(exporter.build()?, producer.clone())).build(),
+        };
         let mut resource = Resource::builder();
         if let Some(service) = self.service {
             resource = resource.with_service_name(service);

@@ -1,11 +1,12 @@
 //! The running SDK, and its orderly end.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{Span as _, Tracer};
+use opentelemetry::trace::{FutureExt, Span as _, Tracer};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Instant;
@@ -58,6 +59,11 @@ impl Guard {
     /// Describes an action, as [`crate::action`] does for the installed SDK.
     pub fn action(&self, kind: impl Into<String>) -> Action {
         Action::new(kind.into(), Some(self.sdk.clone()))
+    }
+
+    /// Runs `future` with this SDK in the place of the installed one: for tests, and programs with several.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        future.with_context(Context::current().with_value(self.sdk.clone()))
     }
 
     /// Exports what waits, within ten seconds, and returns whether all of it was taken. Blocks no thread of the runtime.

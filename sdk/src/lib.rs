@@ -52,6 +52,7 @@ pub mod propagate;
 mod random;
 mod runtime;
 mod sdk;
+pub mod testing;
 
 pub use action::{Action, action};
 pub use actor::{Actor, Initiator};

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use opentelemetry::Context;
 use opentelemetry_sdk::trace::SdkTracer;
 
 use crate::approval::Source;
@@ -28,9 +29,9 @@ pub(crate) struct Rules {
     pub(crate) acked: bool,
 }
 
-/// Returns the installed SDK.
+/// Returns the SDK of the current scope ([`crate::Guard::scope`]), else the installed one.
 pub(crate) fn installed() -> Option<Sdk> {
-    INSTALLED.get().cloned()
+    Context::map_current(|context| context.get::<Sdk>().cloned()).or_else(|| INSTALLED.get().cloned())
 }
 
 /// Makes `sdk` that of [`crate::action`], once.

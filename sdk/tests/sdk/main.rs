@@ -7,5 +7,6 @@ mod forging;
 mod losses;
 mod plain;
 mod propagation;
+mod recorder;
 mod running;
 mod sink;
