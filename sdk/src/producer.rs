@@ -117,6 +117,9 @@ impl Producer {
     /// # Errors
     /// Why there is none yet.
     pub(crate) async fn standing(&self) -> Result<Standing, String> {
+        if let Some(known) = self.standing_now() {
+            return Ok(known);
+        }
         let mut standing = self.standing.clone();
         let known = tokio::time::timeout(STANDING_WAIT, standing.wait_for(Result::is_ok)).await;
         match known {
