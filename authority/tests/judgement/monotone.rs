@@ -90,7 +90,8 @@ proptest! {
         let token = String::from_utf8(token).unwrap();
         let (verdict, altered) = (case.judge_token(&before).verdict, case.judge_token(&token).verdict);
         prop_assert!(altered != Verdict::Proven || verdict == Verdict::Proven, "{}", what);
-        prop_assert!(altered != Verdict::NoAction, "{}", what);
+        // The byte may be what it was, and the record of a decision is no action.
+        prop_assert!(altered != Verdict::NoAction || token == before, "{}", what);
     }
 
     #[test]
