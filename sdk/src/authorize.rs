@@ -124,9 +124,6 @@ pub enum Refused {
         /// How often.
         uses: u64,
     },
-    /// Arguments other than those that were authorised.
-    #[error("the arguments differ from those that were authorised; authorise what is really done")]
-    ArgumentsChanged,
     /// The collector did not take the record.
     #[error("the collector did not confirm the record, so that the action did not run: {0}")]
     NotConfirmed(String),
@@ -154,7 +151,6 @@ impl Refused {
             Self::ApprovalDenied { .. } => "approval_denied",
             Self::Unfit { .. } => "approval_unfit",
             Self::UsedUp { .. } => "approval_used_up",
-            Self::ArgumentsChanged => "arguments_changed",
             Self::NotConfirmed(_) => "not_confirmed",
             Self::GivenUp => "given_up",
         }

@@ -136,8 +136,8 @@ pub(crate) fn at(base: &Uri, path: &str) -> Result<Uri, InvalidUri> {
     Ok(Uri::from_parts(parts).unwrap_or_else(|_| base.clone()))
 }
 
-/// The error and what it came from, since the first alone says only "client error".
-fn causes(error: &dyn std::error::Error) -> String {
+/// The error and what it came from, since the first alone says only "client error" or "transport error".
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

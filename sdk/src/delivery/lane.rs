@@ -32,6 +32,8 @@ pub(crate) struct Counts {
     pub(crate) lost: AtomicU64,
     /// Not sent, and in the spool.
     pub(crate) spooled: AtomicU64,
+    /// Not in the spool, since the disk refused them; told by the worker, since whoever takes spans must not log.
+    unspooled: AtomicU64,
 }
 
 enum Item {
@@ -66,6 +68,9 @@ impl Lane {
             }
             Some(spool) => spool.add(&request, queue).is_ok(),
         };
+        if self.spool.is_some() && !spooled {
+            self.counts.unspooled.fetch_add(1, Ordering::Relaxed);
+        }
         let Some(full) = full else { return };
         let count = if spooled { &self.counts.spooled } else { &self.counts.lost };
         count.fetch_add(1, Ordering::Relaxed);
@@ -144,18 +149,28 @@ impl Worker {
         }
     }
 
-    /// Sends what an earlier process left, until it is taken or nothing may be tried again.
+    /// Sends what an earlier process left, until it is taken or nothing may be tried again. What is never taken is put
+    /// aside.
     async fn drain(&mut self, left: &Left) {
+        let mut refused = None;
         for records in left.records.chunks(BATCH_SPANS) {
             let request: BytesMut = records.iter().flat_map(|record| record.iter().copied()).collect();
             match self.send(request.freeze()).await {
-                Ok((0, _)) | Err(SendError::Refused(_)) => {}
-                Ok((rejected, why)) => tracing::error!(rejected, why, "evidence of an earlier process was rejected"),
+                Ok((0, _)) => {}
+                Ok((_, why)) | Err(SendError::Refused(why)) => refused = Some(why),
                 Err(SendError::Retry(_)) => return, // the file stays
             }
         }
-        if let Err(error) = left.remove() {
-            tracing::warn!(file = %left.path.display(), %error, "a spool that was sent cannot be removed");
+        let file = left.path.display();
+        let done = match refused {
+            None => left.remove(),
+            Some(why) => left.put_aside().map(|aside| {
+                let aside = aside.display();
+                tracing::error!(%aside, why, "the collector refuses evidence of an earlier process, which is kept aside");
+            }),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%file, %error, "a spool that was sent cannot be removed, and is sent again at the next start");
         }
     }
 
@@ -221,6 +236,10 @@ impl Worker {
     }
 
     fn sync(&self) {
+        let unspooled = self.counts.unspooled.swap(0, Ordering::Relaxed);
+        if unspooled > 0 {
+            tracing::error!(unspooled, "evidence could not be spooled, and waits in memory alone; look at the disk");
+        }
         if let Some(Err(error)) = self.spool.as_ref().map(|spool| spool.sync()) {
             tracing::warn!(%error, "the spool cannot be synced");
         }

@@ -14,7 +14,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
-use crate::http::{Http, at};
+use crate::http::{Http, at, causes};
 use crate::testing::Recorder;
 
 /// Sends `ExportTraceServiceRequest`s.
@@ -183,17 +183,6 @@ fn unescaped(text: &str) -> Vec<u8> {
     }
     bytes.extend(rest.as_bytes());
     bytes
-}
-
-/// The error and what it came from, since the first alone says only "transport error".
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Writes a message that is encoded already, and reads the answer.

@@ -67,7 +67,7 @@ impl Spool {
         record.extend(crc32c::crc32c(body).to_le_bytes());
         record.extend(body);
         let mut file = self.file();
-        let written = file.write_all(&record);
+        let written = write_whole(&mut file, &record);
         queue();
         written
     }
@@ -98,9 +98,28 @@ impl Spool {
 
 impl Left {
     /// Removes the file, once the collector has all of it.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
     pub(crate) fn remove(&self) -> io::Result<()> {
         std::fs::remove_file(&self.path)
     }
+
+    /// Puts the file aside, since the collector will never take some of it: nothing of it is sent again or removed.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub(crate) fn put_aside(&self) -> io::Result<PathBuf> {
+        let aside = self.path.with_extension("refused");
+        std::fs::rename(&self.path, &aside)?;
+        Ok(aside)
+    }
+}
+
+/// Writes a record, or leaves the file as it was: what follows half a record would not be found again.
+fn write_whole(file: &mut File, record: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(record).or_else(|error| file.set_len(before).and(Err(error)))
 }
 
 fn left(folder: &Path, own: &Path) -> io::Result<Vec<Left>> {

@@ -229,6 +229,22 @@ async fn eight_the_collector_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_and_what_it_never_takes_is_kept_aside() {
+    let (address, folder) = (nowhere(), tempfile::tempdir().unwrap());
+    let guard = spooling(&address, folder.path());
+    act(&guard).await.unwrap();
+    assert_eq!(guard.shutdown().await.spooled, 3);
+
+    let sink = Sink::answering(Answer::Refused(tonic::Code::PermissionDenied)).await;
+    let next = spooling(sink.endpoint().trim_start_matches("http://"), folder.path());
+    next.flush().await;
+    next.shutdown().await;
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].extension().is_some_and(|end| end == "refused") && left[0].metadata().unwrap().len() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nine_the_collector_says_ok_and_rejects_the_spans() {
     let sink = Sink::answering(Answer::Rejected).await;
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(sink.endpoint());
