@@ -66,11 +66,11 @@ impl Guard {
         future.with_context(Context::current().with_value(self.sdk.clone()))
     }
 
-    /// Exports what waits, within ten seconds, and returns whether all of it was taken. Blocks no thread of the runtime.
+    /// Exports what waits, within ten seconds, and returns whether everything since the last flush was taken. Blocks no
+    /// thread of the runtime.
     pub async fn flush(&self) -> bool {
-        let lost = || self.lane.counts().lost.load(Ordering::Relaxed);
-        let before = lost();
-        let taken = tokio::time::timeout(FLUSH_TIMEOUT, self.lane.flush()).await.is_ok() && lost() == before;
+        let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.lane.flush()).await.is_ok();
+        let taken = !self.lane.lost_some() && flushed;
         let provider = self.provider.clone();
         let flush = move || provider.is_some_and(|provider| provider.force_flush().is_ok());
         tokio::task::spawn_blocking(flush).await.unwrap_or(false) && taken

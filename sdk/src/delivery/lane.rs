@@ -32,6 +32,8 @@ pub(crate) struct Counts {
     pub(crate) lost: AtomicU64,
     /// Not sent, and in the spool.
     pub(crate) spooled: AtomicU64,
+    /// Lost, when it was last asked.
+    told: AtomicU64,
     /// Not in the spool, since the disk refused them; told by the worker, since whoever takes spans must not log.
     unspooled: AtomicU64,
 }
@@ -91,6 +93,12 @@ impl Lane {
     /// Lets nothing be tried again after this moment.
     pub(crate) fn give_up_at(&self, moment: Instant) {
         self.until.send_replace(Some(moment));
+    }
+
+    /// Returns whether anything was lost since this was last asked.
+    pub(crate) fn lost_some(&self) -> bool {
+        let lost = self.counts.lost.load(Ordering::Relaxed);
+        self.counts.told.swap(lost, Ordering::Relaxed) != lost
     }
 
     pub(crate) fn counts(&self) -> &Counts {
