@@ -37,11 +37,11 @@ pub enum FolderError {
         /// The id.
         id: String,
     },
-    /// Too many wait.
-    #[error("{open} requests wait for an answer, and no more can")]
+    /// Too many are kept.
+    #[error("{kept} requests are kept, answered or not, and no more can be")]
     Full {
         /// How many.
-        open: usize,
+        kept: usize,
     },
     /// The disk.
     #[error("{}: {error}", .path.display())]
@@ -71,11 +71,11 @@ impl Folder {
     /// Keeps a request, and lets go of those whose deadline went by a day ago.
     ///
     /// # Errors
-    /// An id that was used, too many that wait, a disk that fails.
+    /// An id that was used, too many that are kept, a disk that fails.
     pub fn ask(&self, asked: &Asked, now_seconds: u64) -> Result<(), FolderError> {
-        let open = self.tidy(now_seconds)?;
-        if open >= OPEN_MAX {
-            return Err(FolderError::Full { open });
+        let kept = self.tidy(now_seconds)?;
+        if kept >= KEPT_MAX {
+            return Err(FolderError::Full { kept });
         }
         let taken = || FolderError::Asked { id: asked.id.clone() };
         self.put(&self.file(&asked.id, REQUEST)?, asked, taken)
@@ -126,20 +126,17 @@ impl Folder {
         self.put(&self.file(id, ANSWER)?, answered, || FolderError::Answered { id: id.to_owned() })
     }
 
-    /// Removes what is long over, and returns how many requests wait.
+    /// Removes what is long over, and returns how many requests are left.
     fn tidy(&self, now_seconds: u64) -> Result<usize, FolderError> {
-        let mut open = 0;
-        for asked in self.requests()? {
-            if asked.deadline.saturating_add(KEPT_SECONDS) < now_seconds {
-                for part in [REQUEST, ANSWER] {
-                    // What cannot be removed now is next time.
-                    let _ = fs::remove_file(self.file(&asked.id, part)?);
-                }
-            } else if self.answered(&asked.id)?.is_none() && asked.deadline >= now_seconds {
-                open += 1;
+        let (over, kept): (Vec<_>, Vec<_>) =
+            self.requests()?.into_iter().partition(|asked| asked.deadline.saturating_add(KEPT_SECONDS) < now_seconds);
+        for asked in over {
+            for part in [REQUEST, ANSWER] {
+                // What cannot be removed now is next time.
+                let _ = fs::remove_file(self.file(&asked.id, part)?);
             }
         }
-        Ok(open)
+        Ok(kept.len())
     }
 
     fn file(&self, id: &str, part: &str) -> Result<PathBuf, FolderError> {
@@ -179,7 +176,7 @@ impl Folder {
 
 const REQUEST: &str = ".request.json";
 const ANSWER: &str = ".answer.json";
-/// Requests that may wait at once.
-const OPEN_MAX: usize = 1024;
+/// Requests that are kept at once, those with an answer among them.
+const KEPT_MAX: usize = 1024;
 /// How long a request and its answer are kept after the deadline.
 const KEPT_SECONDS: u64 = 86_400;

@@ -93,6 +93,21 @@ impl Refused {
     }
 }
 
+/// Does what goes to the disk, where it keeps no thread from taking spans.
+async fn on_disk<T: Send + 'static>(
+    reception: Arc<Reception>,
+    work: impl FnOnce(&Agents) -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(move || work(reception.agents()?)).await;
+    done.unwrap_or_else(|error| {
+        Err(Refused {
+            code: StatusCode::INTERNAL_SERVER_ERROR,
+            error: error.to_string(),
+            remedy: "look at the collector's log",
+        })
+    })
+}
+
 fn answer<T: Serialize>(answered: Result<T, Refused>) -> Response<Body> {
     let (code, body) = match answered {
         Ok(answer) => (StatusCode::OK, json!(answer)),

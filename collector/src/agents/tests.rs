@@ -173,6 +173,10 @@ async fn a_development_set_up_approves_at_once() {
     assert_eq!((code, &answer["state"]), (200, &json!("approved")));
     let approval = agents(desk.folder.path(), true).authority.answers(&asked(), answer["approval"].as_str().unwrap());
     assert_eq!(approval.unwrap().approver, DEV_APPROVER);
+    assert!(
+        !desk.folder.path().join("approvals").exists(),
+        "nothing is kept, so that a thousand actions cost the same"
+    );
 }
 
 #[tokio::test]
@@ -186,6 +190,7 @@ async fn what_is_wrong_with_a_request_is_named() {
         answer["error"].as_str().unwrap().to_owned()
     };
     assert_eq!(wrong(|asked| asked.audience = "other".into()).await, "this is not \"other\"");
+    assert!(wrong(|asked| asked.deadline += 8 * 86_400).await.contains("more than a week away"));
     assert!(wrong(|asked| asked.id = "../../etc/passwd".into()).await.contains("`id`"));
     assert!(wrong(|asked| asked.action.digest = "00".repeat(32)).await.contains("digest"));
     assert_eq!(desk.call("GET", "/v1/provenance/approvals/..%2Fx", "").await.0, 404);
@@ -202,4 +207,17 @@ async fn a_deadline_that_went_by_is_told_and_cleaned_up_later() {
     let next = Asked { id: "02".repeat(16), ..asked() };
     folder.ask(&next, now_seconds() + 100_000).unwrap();
     assert_eq!(folder.requests().unwrap().len(), 1);
+}
+
+#[test]
+fn a_folder_takes_so_many_requests_and_no_more() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Folder::at(place.path());
+    let numbered = |number: u32| Asked { id: format!("{number:032x}"), ..asked() };
+    for number in 0..1024 {
+        let text = serde_json::to_string(&numbered(number)).unwrap();
+        std::fs::write(place.path().join(format!("{number:032x}.request.json")), text).unwrap();
+    }
+    let refused = folder.ask(&numbered(1024), now_seconds()).unwrap_err();
+    assert!(matches!(refused, FolderError::Full { kept: 1024 }), "{refused}");
 }
