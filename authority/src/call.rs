@@ -124,26 +124,20 @@ impl Call {
 
     fn to_json(&self) -> Json {
         let text = |text: &str| Json::String(text.to_owned());
-        let party =
-            |party: &Party| Json::Object(vec![("id".into(), text(&party.id)), ("type".into(), text(&party.kind))]);
         let mut members: Vec<(String, Json)> = vec![
             ("aud".into(), text(&self.audience)),
             ("iat".into(), Json::Integer(self.issued_at as i64)),
             ("exp".into(), Json::Integer(self.expires as i64)),
             ("trace".into(), Json::String(to_hex(&self.trace))),
             ("span".into(), Json::String(to_hex(&self.span))),
-            ("actor".into(), party(&self.actor)),
+            ("actor".into(), self.actor.to_json()),
         ];
         members.extend(self.owner.as_deref().map(|owner| ("owner".into(), text(owner))));
-        members.extend(self.initiator.as_ref().map(|initiator| ("initiator".into(), party(initiator))));
+        members.extend(self.initiator.as_ref().map(|initiator| ("initiator".into(), initiator.to_json())));
         if !self.delegation.is_empty() {
             members.push(("delegation".into(), Json::Array(self.delegation.iter().map(|one| text(one)).collect())));
         }
-        let business = self.business.members().into_iter();
-        let business: Vec<_> = business.filter_map(|(name, value)| Some((name.to_owned(), text(value?)))).collect();
-        if !business.is_empty() {
-            members.push(("business".into(), Json::Object(business)));
-        }
+        members.extend(self.business.to_json().map(|business| ("business".into(), business)));
         members.extend(self.leave.as_ref().map(|leave| {
             let leave = vec![
                 ("clearance".into(), Json::String(to_hex(&leave.clearance))),
@@ -158,16 +152,15 @@ impl Call {
 
     fn from_json(payload: &Json) -> Result<Self, MemberError> {
         let members = Members::of(payload, "")?;
-        let party = |members: Members<'_>| Ok(Party { id: members.text("id")?, kind: members.text("type")? });
         Ok(Self {
             audience: members.text("aud")?,
             issued_at: members.integer("iat", 0)?,
             expires: members.integer("exp", 0)?,
             trace: members.parsed("trace", "32 lower-case hex digits", from_hex)?,
             span: members.parsed("span", "16 lower-case hex digits", from_hex)?,
-            actor: party(members.object("actor")?)?,
+            actor: Party::from_members(members.object("actor")?)?,
             owner: members.optional_text("owner")?,
-            initiator: members.optional_object("initiator")?.map(party).transpose()?,
+            initiator: members.optional_object("initiator")?.map(Party::from_members).transpose()?,
             delegation: members.texts("delegation", DELEGATION_MAX)?,
             business: Claims::business_of(members)?,
             leave: members.optional_object("leave")?.map(leave_of).transpose()?,

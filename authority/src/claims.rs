@@ -1,10 +1,15 @@
 //! The signed claims about one action. `docs/claims.md` section 2.
 
+mod parts;
+
 use crate::action::{Action, Digest};
 use crate::json::Json;
 use crate::jws::{self, Jws, JwsError};
 use crate::key::SigningKey;
 use crate::members::{MemberError, Members, from_hex, to_hex};
+
+pub use parts::{Business, Credential, Decision, Party, Policy, Refusal, Runtime};
+use parts::{action_of, digest, object, policy_of, refusal_of, runtime_of, text, texts};
 
 /// The `typ` of the claims' header.
 pub const TYP: &str = "provenance-claims+jwt";
@@ -74,136 +79,6 @@ pub struct Claims {
     pub enrolment: Option<String>,
 }
 
-/// Somebody or something that acts or is acted for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
-    /// For example `spiffe://acme.example/agent/deployer` or `alice@acme.example`.
-    pub id: String,
-    /// For example `agent`, `workload`, `service_account`; of an initiator `human`, `schedule`, `event`.
-    pub kind: String,
-}
-
-/// The business context of an action.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Business {
-    /// Ticket or request.
-    pub ticket: Option<String>,
-    /// Change record.
-    pub change: Option<String>,
-    /// Incident.
-    pub incident: Option<String>,
-    /// Playbook or runbook.
-    pub playbook: Option<String>,
-    /// Task of a plan.
-    pub task: Option<String>,
-}
-
-/// With what an actor identified itself, never the thing itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credential {
-    /// `type`: for example `x509-svid`, `jwt-svid`, `kubernetes`, `github-oidc`, `file`.
-    pub kind: String,
-    /// Who issued it.
-    pub issuer: Option<String>,
-    /// Its `jti` or serial number.
-    pub id: Option<String>,
-    /// SHA-256 of the token, or of the certificate in DER.
-    pub digest: Option<Digest>,
-    /// When it expires, in seconds since the Unix epoch.
-    pub expires: Option<u64>,
-    /// The rule by which it is rotated.
-    pub rotation: Option<String>,
-}
-
-/// Where an action runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Runtime {
-    /// Names the instance.
-    pub id: Option<String>,
-    /// The image, by digest.
-    pub image: Option<String>,
-    /// SHA-256 of the executable.
-    pub executable: Option<Digest>,
-    /// The build, for example a commit.
-    pub build: Option<String>,
-    /// The sandbox.
-    pub sandbox: Option<String>,
-    /// By when it is to have ended, in seconds since the Unix epoch.
-    pub deadline: Option<u64>,
-}
-
-/// Why an action was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// A short name of the cause.
-    pub code: String,
-    /// For people.
-    pub reason: String,
-}
-
-/// A policy decision, as the actor tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// What was decided.
-    pub decision: Decision,
-    /// Names the decision.
-    pub id: Option<String>,
-    /// The version of the policies.
-    pub version: Option<String>,
-    /// Which engine, with its version.
-    pub engine: Option<String>,
-    /// The policies that determined it.
-    pub policies: Vec<String>,
-    /// SHA-256 of the policy set.
-    pub set: Option<Digest>,
-    /// How many policies failed to be evaluated.
-    pub errors: Option<u64>,
-}
-
-/// What a policy decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The action may run.
-    Allow,
-    /// The action may not run.
-    Deny,
-}
-
-impl Decision {
-    /// Returns the word in claims and attributes.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Decision::Allow => "allow",
-            Decision::Deny => "deny",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Decision::Allow, Decision::Deny].into_iter().find(|decision| decision.as_str() == text)
-    }
-}
-
-impl Business {
-    /// Returns each member's name and value.
-    #[must_use]
-    pub fn members(&self) -> [(&'static str, Option<&str>); 5] {
-        [
-            ("ticket", self.ticket.as_deref()),
-            ("change", self.change.as_deref()),
-            ("incident", self.incident.as_deref()),
-            ("playbook", self.playbook.as_deref()),
-            ("task", self.task.as_deref()),
-        ]
-    }
-
-    /// Returns whether nothing is said.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.members().iter().all(|(_, value)| value.is_none())
-    }
-}
-
 /// Why a text holds no claims that can be shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -266,10 +141,8 @@ impl Claims {
     /// Returns the payload.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let party = |party: &Party| object([("id", Some(text(&party.id))), ("type", Some(text(&party.kind)))]);
         let mut action = self.action.members();
         action.push(("digest".to_owned(), digest(self.action_digest)));
-        let business = object(self.business.members().map(|(name, value)| (name, value.map(text))));
         object([
             ("aud", Some(text(&self.audience))),
             ("iat", Some(Json::Integer(self.issued_at as i64))),
@@ -282,14 +155,14 @@ impl Claims {
             ("parent", self.parent.map(|parent| Json::String(to_hex(&parent)))),
             ("action", Some(Json::Object(action))),
             ("path", texts(&self.path)),
-            ("actor", Some(party(&self.actor))),
+            ("actor", Some(self.actor.to_json())),
             ("owner", self.owner.as_deref().map(text)),
             ("supervisor", self.supervisor.as_deref().map(text)),
-            ("initiator", self.initiator.as_ref().map(party)),
+            ("initiator", self.initiator.as_ref().map(Party::to_json)),
             ("delegation", texts(&self.delegation)),
             ("credential", self.credential.as_ref().map(Credential::to_json)),
             ("runtime", self.runtime.as_ref().map(Runtime::to_json)),
-            ("business", (!self.business.is_empty()).then_some(business)),
+            ("business", self.business.to_json()),
             ("policy", self.policy.as_ref().map(Policy::to_json)),
             ("approval", self.approval.as_deref().map(text)),
             ("refused", self.refused.as_ref().map(Refusal::to_json)),
@@ -311,7 +184,7 @@ impl Claims {
 
     /// Returns the member `business` of these members.
     pub(crate) fn business_of(members: Members<'_>) -> Result<Business, MemberError> {
-        Ok(members.optional_object("business")?.map(business_of).transpose()?.unwrap_or_default())
+        Ok(members.optional_object("business")?.map(Business::from_members).transpose()?.unwrap_or_default())
     }
 
     /// Returns the claims that `payload` makes. Unknown members are left aside: they can only add to what is claimed.
@@ -334,10 +207,10 @@ impl Claims {
             action_digest: action.parsed("digest", "a digest", Digest::parse)?,
             action: action_of(action)?,
             path: members.texts("path", PATH_MAX)?,
-            actor: party_of(members.object("actor")?)?,
+            actor: Party::from_members(members.object("actor")?)?,
             owner: members.optional_text("owner")?,
             supervisor: members.optional_text("supervisor")?,
-            initiator: members.optional_object("initiator")?.map(party_of).transpose()?,
+            initiator: members.optional_object("initiator")?.map(Party::from_members).transpose()?,
             delegation: members.texts("delegation", DELEGATION_MAX)?,
             credential: members.optional_object("credential")?.map(Credential::from_members).transpose()?,
             runtime: members.optional_object("runtime")?.map(runtime_of).transpose()?,
@@ -348,142 +221,6 @@ impl Claims {
             enrolment: members.optional_parsed("enrolment", "text", |text| Some(text.to_owned()))?,
         })
     }
-}
-
-impl Policy {
-    /// Returns a decision of which nothing else is known.
-    #[must_use]
-    pub fn of(decision: Decision) -> Self {
-        let (id, version, engine, set, errors) = (None, None, None, None, None);
-        Self { decision, id, version, engine, policies: Vec::new(), set, errors }
-    }
-
-    fn to_json(&self) -> Json {
-        object([
-            ("decision", Some(text(self.decision.as_str()))),
-            ("id", self.id.as_deref().map(text)),
-            ("version", self.version.as_deref().map(text)),
-            ("engine", self.engine.as_deref().map(text)),
-            ("policies", texts(&self.policies)),
-            ("set", self.set.map(digest)),
-            ("errors", self.errors.map(integer)),
-        ])
-    }
-}
-
-impl Credential {
-    pub(crate) fn from_members(members: Members<'_>) -> Result<Self, MemberError> {
-        Ok(Self {
-            kind: members.text("type")?,
-            issuer: members.optional_text("issuer")?,
-            id: members.optional_text("id")?,
-            digest: members.optional_parsed("digest", "a digest", Digest::parse)?,
-            expires: members.optional_integer("expires", 0)?,
-            rotation: members.optional_text("rotation")?,
-        })
-    }
-
-    pub(crate) fn to_json(&self) -> Json {
-        object([
-            ("type", Some(text(&self.kind))),
-            ("issuer", self.issuer.as_deref().map(text)),
-            ("id", self.id.as_deref().map(text)),
-            ("digest", self.digest.map(digest)),
-            ("expires", self.expires.map(integer)),
-            ("rotation", self.rotation.as_deref().map(text)),
-        ])
-    }
-}
-
-impl Runtime {
-    fn to_json(&self) -> Json {
-        object([
-            ("id", self.id.as_deref().map(text)),
-            ("image", self.image.as_deref().map(text)),
-            ("executable", self.executable.map(digest)),
-            ("build", self.build.as_deref().map(text)),
-            ("sandbox", self.sandbox.as_deref().map(text)),
-            ("deadline", self.deadline.map(integer)),
-        ])
-    }
-}
-
-impl Refusal {
-    fn to_json(&self) -> Json {
-        object([("code", Some(text(&self.code))), ("reason", Some(text(&self.reason)))])
-    }
-}
-
-fn text(text: &str) -> Json {
-    Json::String(text.to_owned())
-}
-
-fn texts(texts: &[String]) -> Option<Json> {
-    (!texts.is_empty()).then(|| Json::Array(texts.iter().map(|one| text(one)).collect()))
-}
-
-fn digest(digest: Digest) -> Json {
-    Json::String(digest.to_string())
-}
-
-fn integer(value: u64) -> Json {
-    Json::Integer(value as i64)
-}
-
-/// Returns an object of the members that are there.
-fn object<const N: usize>(members: [(&str, Option<Json>); N]) -> Json {
-    Json::Object(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
-}
-
-fn action_of(members: Members<'_>) -> Result<Action, MemberError> {
-    Ok(Action {
-        kind: members.text("type")?,
-        target: members.optional_text("target")?,
-        tool: members.optional_text("tool")?,
-        arguments: members.optional_parsed("arguments", "a digest", Digest::parse)?,
-        salt: members.parsed("salt", "32 lower-case hex digits", from_hex)?,
-    })
-}
-
-fn party_of(members: Members<'_>) -> Result<Party, MemberError> {
-    Ok(Party { id: members.text("id")?, kind: members.text("type")? })
-}
-
-fn business_of(members: Members<'_>) -> Result<Business, MemberError> {
-    Ok(Business {
-        ticket: members.optional_text("ticket")?,
-        change: members.optional_text("change")?,
-        incident: members.optional_text("incident")?,
-        playbook: members.optional_text("playbook")?,
-        task: members.optional_text("task")?,
-    })
-}
-
-fn policy_of(members: Members<'_>) -> Result<Policy, MemberError> {
-    Ok(Policy {
-        decision: members.parsed("decision", "`allow` or `deny`", Decision::parse)?,
-        id: members.optional_text("id")?,
-        version: members.optional_text("version")?,
-        engine: members.optional_text("engine")?,
-        policies: members.texts("policies", POLICIES_MAX)?,
-        set: members.optional_parsed("set", "a digest", Digest::parse)?,
-        errors: members.optional_integer("errors", 0)?,
-    })
-}
-
-fn runtime_of(members: Members<'_>) -> Result<Runtime, MemberError> {
-    Ok(Runtime {
-        id: members.optional_text("id")?,
-        image: members.optional_text("image")?,
-        executable: members.optional_parsed("executable", "a digest", Digest::parse)?,
-        build: members.optional_text("build")?,
-        sandbox: members.optional_text("sandbox")?,
-        deadline: members.optional_integer("deadline", 0)?,
-    })
-}
-
-fn refusal_of(members: Members<'_>) -> Result<Refusal, MemberError> {
-    Ok(Refusal { code: members.text("code")?, reason: members.text("reason")? })
 }
 
 #[cfg(test)]

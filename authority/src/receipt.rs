@@ -109,7 +109,7 @@ impl Request {
         let request = Self {
             issued_at: members.integer("iat", 0)?,
             key: key_of(members)?,
-            actor: party_of(members.object("actor")?)?,
+            actor: Party::from_members(members.object("actor")?)?,
         };
         if jws.kid != request.key.thumbprint() || !jws.is_signed_by(&request.key) {
             return Err(ReceiptError::NotItsKey);
@@ -123,7 +123,7 @@ impl Request {
         let payload = Json::Object(vec![
             ("iat".to_owned(), Json::Integer(issued_at as i64)),
             ("key".to_owned(), Json::String(key.public().to_string())),
-            ("actor".to_owned(), party(actor)),
+            ("actor".to_owned(), actor.to_json()),
         ]);
         jws::sign(REQUEST_TYP, &payload, key)
     }
@@ -148,7 +148,7 @@ impl Receipt {
             not_before: members.integer("nbf", 0)?,
             expires: members.integer("exp", 0)?,
             id: members.text("jti")?,
-            actor: party_of(members.object("actor")?)?,
+            actor: Party::from_members(members.object("actor")?)?,
             owner: members.optional_text("owner")?,
             key: key_of(members)?,
             method: members.parsed("method", "`mtls`, `token` or `dev`", Method::parse)?,
@@ -166,7 +166,7 @@ impl Receipt {
             ("nbf".to_owned(), Json::Integer(self.not_before as i64)),
             ("exp".to_owned(), Json::Integer(self.expires as i64)),
             ("jti".to_owned(), text(&self.id)),
-            ("actor".to_owned(), party(&self.actor)),
+            ("actor".to_owned(), self.actor.to_json()),
             ("key".to_owned(), Json::String(self.key.to_string())),
             ("method".to_owned(), text(self.method.as_str())),
         ];
@@ -185,17 +185,6 @@ impl Receipt {
     pub(crate) fn credential_digest(&self) -> Option<Digest> {
         self.credential.as_ref().and_then(|credential| credential.digest)
     }
-}
-
-fn party(party: &Party) -> Json {
-    Json::Object(vec![
-        ("id".to_owned(), Json::String(party.id.clone())),
-        ("type".to_owned(), Json::String(party.kind.clone())),
-    ])
-}
-
-fn party_of(members: Members<'_>) -> Result<Party, MemberError> {
-    Ok(Party { id: members.text("id")?, kind: members.text("type")? })
 }
 
 fn key_of(members: Members<'_>) -> Result<PublicKey, MemberError> {
@@ -258,7 +247,7 @@ mod tests {
         let payload = Json::Object(vec![
             ("iat".to_owned(), Json::Integer(7)),
             ("key".to_owned(), Json::String(other.public().to_string())),
-            ("actor".to_owned(), party(&actor())),
+            ("actor".to_owned(), actor().to_json()),
         ]);
         assert!(matches!(Request::verify(&jws::sign(REQUEST_TYP, &payload, &key)), Err(ReceiptError::NotItsKey)));
     }
