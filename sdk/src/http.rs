@@ -29,7 +29,7 @@ pub(crate) struct Http {
 /// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    #[error("{url} cannot be reached: {cause}")]
+    #[error("{url} cannot be reached: {cause}; check that it runs, and the address")]
     Unreachable { url: Uri, cause: String },
     #[error("{url} did not answer within {} s", CALL_TIMEOUT.as_secs())]
     Slow { url: Uri },
